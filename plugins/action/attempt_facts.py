@@ -1,0 +1,46 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says when the user tried, once for all hosts of the run."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import artifacts_dir, read_probes
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of the same name."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the run with its attempt as a fact."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, args = self.validate_argument_spec(
+            argument_spec={
+                "at": {"type": "str", "default": ""},
+                "window": {"type": "str", "default": "10m"},
+                "waiting_since": {"type": "str"},
+                "artifacts": {"type": "path"},
+                "run": {"type": "dict", "default": {}},
+            }
+        )
+        run = args["run"] or self._new_run(args["artifacts"], task_vars or {})
+        attempt, problems = resolve_attempt(
+            args["at"], args["window"], args["waiting_since"], float(run["started_at"])
+        )
+        result["ansible_facts"] = {"voiceops_run": {**run, "attempt": attempt, "problems": problems}}
+        result["changed"] = False
+        return result
+
+    @staticmethod
+    def _new_run(artifacts: str | None, task_vars: dict[str, Any]) -> dict[str, Any]:
+        now = time.time()
+        folder = artifacts_dir(artifacts, str(task_vars.get("playbook_dir", ".")))
+        return {"started_at": now, "probe_id": str(uuid.uuid4()), "probes": read_probes(folder, now)}

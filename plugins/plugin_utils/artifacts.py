@@ -1,0 +1,45 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where incidents are kept on the controller, and the windows of our own earlier probes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+PROBES_FILE = "probes.json"
+KEEP_PROBES_S = 86400
+
+
+def artifacts_dir(given: str | None, playbook_dir: str) -> Path:
+    """The folder of incidents: what was given, else C(artifacts) beside the project that the playbook belongs to.
+
+    A playbook of an installed collection belongs to no project of the user's: then it is the current folder's.
+    """
+    if given:
+        return Path(os.path.expanduser(os.path.expandvars(given))).absolute()
+    here = Path(playbook_dir).absolute()
+    if "ansible_collections" in here.parts:
+        return Path.cwd() / "artifacts"
+    return (here.parent if here.name == "playbooks" else here) / "artifacts"
+
+
+def read_probes(folder: Path, now: float) -> list[dict[str, Any]]:
+    """The windows of our probes of the last day; a missing or damaged file means that none are known."""
+    try:
+        kept = json.loads((folder / PROBES_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [probe for probe in kept if isinstance(probe, dict) and probe.get("ended", 0) > now - KEEP_PROBES_S]
+
+
+def add_probes(folder: Path, probes: list[dict[str, Any]], now: float) -> None:
+    """Remember the windows of this run's probes, each with C(since), C(until) and C(what)."""
+    kept = read_probes(folder, now) + [{**probe, "ended": now} for probe in probes]
+    target = folder / PROBES_FILE
+    partial = target.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(kept), encoding="utf-8")
+    partial.replace(target)

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab for each test that wants one, and the playbooks run against it as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOK_TIMEOUT_S = 180
+
+
+@dataclass
+class Play:
+    """One finished run of a playbook."""
+
+    returncode: int
+    output: str
+    artifacts: Path
+
+    @property
+    def incident(self) -> dict[str, Any]:
+        """The incident that the run wrote."""
+        record: dict[str, Any] = json.loads((self.artifacts / "latest" / "incident.json").read_text(encoding="utf-8"))
+        return record
+
+
+@dataclass
+class Lab:
+    """A running lab."""
+
+    directory: Path
+    facts: dict[str, Any]
+    scratch: Path
+
+    def play(self, playbook: str = "diagnose.yml", *arguments: str, **environment: str) -> Play:
+        """Run a playbook of the project against the lab, without a terminal, as a scheduler would."""
+        artifacts = self.scratch / "artifacts"
+        done = subprocess.run(
+            [
+                Path(sys.executable).with_name("ansible-playbook"),
+                "-i",
+                ROOT / "inventory" / "lab",
+                ROOT / "playbooks" / playbook,
+                "-e",
+                json.dumps({"voiceops_artifacts": str(artifacts)}),
+                *arguments,
+            ],
+            cwd=ROOT,
+            env={**os.environ, "VOICEOPS_LAB_DIR": str(self.directory), "ANSIBLE_NOCOLOR": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PLAYBOOK_TIMEOUT_S,
+            check=False,
+        )
+        return Play(done.returncode, done.stdout, artifacts)
+
+
+def lab_command(*arguments: str | Path) -> None:
+    """Run C(python -m lab); its output shows if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
+    """Bring labs up by scenario name or file; all are down when the test ends."""
+    directories: list[Path] = []
+
+    def up(scenario: str | Path) -> Lab:
+        directory = tmp_path / f"lab {len(directories)}"  # a space, as users' folders have them
+        directories.append(directory)
+        lab_command("up", scenario, "--dir", directory)
+        facts = json.loads((directory / "lab.json").read_text(encoding="utf-8"))
+        return Lab(directory, facts, tmp_path)
+
+    yield up
+    for directory in directories:
+        lab_command("down", "--dir", directory)

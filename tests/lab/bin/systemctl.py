@@ -1,0 +1,137 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stand-in for systemctl (systemd 252): show, is-active, cat and --version, over a JSON file.
+
+Its first argument is the file: unit name to properties in the order of the real one; a property whose name ends in
+C(Timestamp) is in epoch seconds, or null. A unit that is not in the file is not found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any, NoReturn
+
+Properties = dict[str, Any]
+
+VERSION = "systemd 252 (252.39-1~deb12u1)\n+PAM +AUDIT +SELINUX +APPARMOR +SECCOMP default-hierarchy=unified"
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise SystemExit(code)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _fail(f"systemctl: {message}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="systemctl", allow_abbrev=False, add_help=False)
+    parser.add_argument("-p", "--property", action="append", default=[])
+    parser.add_argument("--value", action="store_true")
+    parser.add_argument("-a", "--all", action="store_true")
+    parser.add_argument("-q", "--quiet", action="store_true")
+    parser.add_argument("--timestamp", choices=("pretty", "utc", "unix"), default="pretty")
+    parser.add_argument("--no-pager", action="store_true")
+    parser.add_argument("--no-ask-password", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("verb", nargs="?", default="")
+    parser.add_argument("units", nargs="*")
+    return parser
+
+
+def missing(name: str) -> Properties:
+    """Give what systemd says of a service that it cannot find."""
+    return {
+        "Result": "success",
+        "NRestarts": 0,
+        "ExecMainStartTimestamp": None,
+        "ExecMainExitTimestamp": None,
+        "ExecMainPID": 0,
+        "ExecMainCode": 0,
+        "ExecMainStatus": 0,
+        "Id": name,
+        "Names": name,
+        "Description": name,
+        "LoadState": "not-found",
+        "ActiveState": "inactive",
+        "SubState": "dead",
+        "FragmentPath": "",
+        "UnitFileState": "",
+        "StateChangeTimestamp": None,
+        "ActiveEnterTimestamp": None,
+        "ActiveExitTimestamp": None,
+        "LoadError": f'org.freedesktop.systemd1.NoSuchUnit "Unit {name} not found."',
+    }
+
+
+def text_of(name: str, value: Any, style: str) -> str:
+    """Write a property's value as C(systemctl show --timestamp=STYLE) does; a time that never was is empty."""
+    if not name.endswith("Timestamp"):
+        return str(value)
+    if value is None:
+        return ""
+    if style == "unix":
+        return f"@{int(value)}"
+    moment = time.gmtime(value) if style == "utc" else time.localtime(value)
+    return time.strftime("%a %Y-%m-%d %H:%M:%S ", moment) + ("UTC" if style == "utc" else time.strftime("%Z", moment))
+
+
+def show(properties: Properties, options: argparse.Namespace) -> None:
+    """Print the properties; those asked for by name are printed even if they are empty."""
+    asked = {name for names in options.property for name in names.split(",")}
+    for name, value in properties.items():
+        text = text_of(name, value, options.timestamp)
+        if name in asked or (not asked and (text or options.all)):
+            print(text if options.value else f"{name}={text}")
+
+
+def is_active(units: list[Properties], quiet: bool) -> int:
+    """Print each unit's state; give 0 if one is active."""
+    for unit in units if not quiet else ():
+        print(unit["ActiveState"])
+    return 0 if any(unit["ActiveState"] == "active" for unit in units) else 3
+
+
+def cat(units: list[Properties]) -> int:
+    """Print each unit's file; ends the program at one that has none."""
+    for unit in units:
+        if not unit["FragmentPath"]:
+            _fail(f"No files found for {unit['Id']}.")
+        print(f"# {unit['FragmentPath']}\n[Unit]\nDescription={unit['Description']}\n")
+        print("[Service]\nExecStart=/usr/bin/npm start\nRestart=always")
+    return 0
+
+
+def main(path: str, arguments: list[str]) -> int:
+    """Answer as systemctl would, and give its exit code."""
+    options = _parser().parse_args(arguments)
+    if options.version:
+        print(VERSION)
+        return 0
+    if options.verb not in ("show", "is-active", "cat"):
+        _fail(f"Unknown command verb {options.verb}.")
+    if not options.units:
+        _fail("Too few arguments.")
+    with open(path, encoding="utf-8") as file:
+        known = json.load(file)
+    names = [name if "." in name else f"{name}.service" for name in options.units]
+    units = [known.get(name) or missing(name) for name in names]
+    if options.verb == "is-active":
+        return is_active(units, options.quiet)
+    if options.verb == "cat":
+        return cat(units)
+    for number, unit in enumerate(units):
+        if number:
+            print()
+        show(unit, options)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1], sys.argv[2:]))

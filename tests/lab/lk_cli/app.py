@@ -1,0 +1,131 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(lk) as a program: the way from its arguments to its exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from lab.lk_cli.client import CanceledError, Client
+from lab.lk_cli.commands import ACTIONS, Run
+from lab.lk_cli.options import HELP, VERSION, Command, UsageError, commands, global_flags, help_text, parse
+from lab.lk_cli.output import LkError, Output, PanicError
+from lab.lk_cli.project import Toml, check_subdomain, resolve
+
+SDK_VERSIONS = {"2.13.2": "2.13.3", "2.18.2": "2.18.1"}
+"""The versions of C(lk) that this stand-in can be, and the SDK that each is built with."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+
+
+def main(arguments: list[str]) -> int:
+    """Run C(lk) and give its exit code: 0, 1 for errors, 2 for a panic, 3 for an unknown command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", line_buffering=True)
+    for number in _SIGNALS:
+        signal.signal(number, _cancel)
+    version = os.environ.get("LAB_LK_VERSION", "2.13.2")
+    try:
+        if version not in SDK_VERSIONS:
+            raise LkError(f"LAB_LK_VERSION: expected one of {', '.join(SDK_VERSIONS)}, got {version}")
+        return _root(arguments, version)
+    except LkError as error:
+        return _fail(str(error), 1)
+    except CanceledError:
+        return _fail("context canceled", 1)
+    except PanicError as error:
+        return _fail(f"panic: {error}\n\ngoroutine 1 [running]:", 2)
+
+
+def _cancel(number: int, frame: FrameType | None) -> NoReturn:
+    """Cancel on the first signal; the next one kills."""
+    for known in _SIGNALS:
+        signal.signal(known, signal.SIG_DFL)
+    raise CanceledError
+
+
+def _fail(text: str, code: int) -> int:
+    sys.stdout.flush()
+    print(text, file=sys.stderr)
+    return code
+
+
+def _root(arguments: list[str], version: str) -> int:
+    """Read the options before C(agent)."""
+    new = version == "2.18.2"
+    shared = global_flags(new)
+    flags = (*shared, HELP, VERSION)
+    page = help_text("lk", "CLI client to LiveKit", "[global options] [command [command options]]", _TOPICS, flags)
+    try:
+        parsed = parse(arguments, flags, {"agent", "a"}, new)
+    except UsageError as error:
+        _print_usage_error(error)
+        print(page)
+        raise
+    if parsed.values.get("version"):
+        print(f"lk version {version}")
+        return 0
+    if parsed.values.get("help") or not parsed.rest:
+        print(page)
+        return 0
+    if parsed.rest[0] not in ("agent", "a"):
+        return _fail(f"No help topic for '{parsed.rest[0]}'", 3)
+    known = commands(new)
+    flags = (*shared, HELP)
+    try:
+        group = parse(parsed.rest[1:], flags, set(known), new)
+    except UsageError as error:
+        _print_usage_error(error)
+        raise
+    if group.rest and group.rest[0] in known and not group.values.get("help"):
+        values = {**parsed.values, **group.values}
+        return _command(known[group.rest[0]], group.rest[1:], values, version)
+    if group.rest and not group.values.get("help"):
+        return _fail(f"No help topic for '{group.rest[0]}'", 3)
+    topics = {command.name: command.usage for command in known.values()}
+    print(help_text("lk agent", _TOPICS["agent"], "[command [command options]]", topics, flags))
+    return 0
+
+
+def _command(command: Command, arguments: list[str], values: dict[str, object], version: str) -> int:
+    """Read the options of a command of C(lk agent) and run it."""
+    new = version == "2.18.2"
+    flags = (*command.flags, *global_flags(new), HELP)
+    page = help_text(f"lk agent {command.name}", command.usage, f"[options] {command.arguments}", {}, flags)
+    try:
+        # A command's usage error shows no help: urfave/cli looks for it among the command's own subcommands.
+        parsed = parse(arguments, flags, set(), new)
+    except UsageError as error:
+        _print_usage_error(error)
+        raise
+    if parsed.values.get("help"):
+        print(page)
+        return 0
+    merged = {**values, **parsed.values}
+    out = Output(new, bool(merged.get("quiet")))
+    toml = Toml(str(merged.get("config") or "livekit.toml"))
+    project = resolve(merged, toml, out)
+    directory = Path(parsed.rest[0] if parsed.rest else ".")
+    if toml.find(directory):
+        check_subdomain(project, toml)
+    missing = [flag.name for flag in command.flags if flag.required and flag.name not in parsed.values]
+    if missing:
+        print(page)
+        raise LkError(f'Required flag "{missing[0]}" not set')
+    ACTIONS[command.name](Run(merged, directory, toml, Client(project, SDK_VERSIONS[version]), out))
+    return 0
+
+
+def _print_usage_error(error: UsageError) -> None:
+    print(f"Incorrect Usage: {error}\n", file=sys.stderr)
+
+
+_TOPICS = {"agent": "Manage LiveKit Cloud Agents"}

@@ -1,0 +1,127 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Pi's files as its SSH sessions see them: a home, a Python of its own, and a PATH with stand-ins for systemd."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import venv
+from pathlib import Path
+from typing import Any
+
+from lab.journal import clock_of, service_name
+from lab.state import Scenario
+
+BIN = Path(__file__).parent / "bin"
+USER = "brad"
+_CLOCK = """\
+import time
+
+_real, _real_ns = time.time, time.time_ns
+time.time = lambda: _real() + {offset!r}
+time.time_ns = lambda: _real_ns() + {offset_ns!r}
+"""
+
+
+def python_of(root: Path) -> str:
+    """Give the path of the Pi's Python."""
+    return str(root / "bin" / "python3")
+
+
+def home_of(root: Path) -> Path:
+    """Give the home of the Pi's user."""
+    return root / "home"
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Give the environment of a session: nothing is inherited from the lab's own."""
+    home = str(home_of(root))
+    path = f"{root / 'bin'}{os.pathsep}{root / 'tools'}"
+    return {"HOME": home, "PATH": path, "USER": USER, "LOGNAME": USER, "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
+
+
+def make_python(root: Path, offset: float) -> None:
+    """Make a Python without packages; its time.time() and time.time_ns() are C(offset) seconds ahead.
+
+    C(datetime.now()) reads the clock by itself and is not shifted.
+    """
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(root)
+    if offset:
+        (packages,) = root.glob("lib/python3*/site-packages")
+        (packages / "lab_clock.py").write_text(_CLOCK.format(offset=offset, offset_ns=round(offset * 1e9)))
+        # A .pth line, since a distribution's own sitecustomize would hide ours.
+        (packages / "lab_clock.pth").write_text("import lab_clock\n")
+
+
+def link_tools(tools: Path) -> None:
+    """Link this machine's commands into C(tools), without its systemd and its Pythons."""
+    tools.mkdir()
+    for folder in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+        for command in Path(folder).iterdir() if Path(folder).is_dir() else ():
+            link = tools / command.name
+            foreign = command.name.endswith("ctl") or command.name.startswith(("systemd", "python"))
+            if not foreign and not link.is_symlink():
+                link.symlink_to(command)
+
+
+def units(scenario: Scenario) -> dict[str, dict[str, Any]]:
+    """Give the properties of the scenario's unit, in the order and with the names of C(systemctl show).
+
+    Times are on the Pi's clock. A unit that is not found has no entry.
+    """
+    unit, clock = scenario["pi"]["unit"], clock_of(scenario)
+    if unit["load"] == "not-found":
+        return {}
+    name = service_name(unit["name"])
+    started = None if unit["started_at"] is None else unit["started_at"] + clock.offset
+    runs, failed = unit["active"] == "active", unit["result"] != "success"
+    return {
+        name: {
+            "Type": "simple",
+            "Restart": "always",
+            "MainPID": 812 if runs else 0,
+            "Result": unit["result"],
+            "NRestarts": unit["restarts"],
+            "ExecMainStartTimestamp": started,
+            "ExecMainExitTimestamp": None if runs else started,
+            "ExecMainPID": 812 if started else 0,
+            "ExecMainCode": 1 if failed else 0,
+            "ExecMainStatus": 1 if failed else 0,
+            "Id": name,
+            "Names": name,
+            "Description": "Proto Trainer",
+            "LoadState": unit["load"],
+            "ActiveState": unit["active"],
+            "SubState": unit["sub"],
+            "FragmentPath": f"/etc/systemd/system/{name}",
+            "UnitFileState": "enabled",
+            "StateChangeTimestamp": started,
+            "ActiveEnterTimestamp": started,
+            "ActiveExitTimestamp": None,
+        }
+    }
+
+
+def make_host(scenario: Scenario, root: Path) -> None:
+    """Make the Pi in the new folder C(root); C(bin/journalctl) is left to the journal."""
+    make_python(root, scenario["pi"]["clock_offset"])
+    link_tools(root / "tools")
+    home_of(root).mkdir()
+    if scenario["pi"]["state"] == "no_systemd":
+        return
+    state = root / "units.json"
+    state.write_text(json.dumps(units(scenario)), encoding="utf-8")
+    synchronized = "no" if scenario["pi"]["clock_offset"] else "yes"
+    for command, argument in (("systemctl", str(state)), ("timedatectl", synchronized)):
+        call = shlex.join([python_of(root), "-I", "-S", str(BIN / f"{command}.py"), argument])
+        make_command(root, command, f'#!/bin/sh\nexec {call} "$@"\n')
+
+
+def make_command(root: Path, name: str, script: str) -> None:
+    """Put C(script) on the Pi's PATH as C(name)."""
+    path = root / "bin" / name
+    path.write_text(script, encoding="utf-8")
+    path.chmod(0o755)

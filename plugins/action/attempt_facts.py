@@ -32,9 +32,7 @@ class ActionModule(ActionBase):
             }
         )
         run = args["run"] or self._new_run(args["artifacts"], task_vars or {})
-        attempt, problems = resolve_attempt(
-            args["at"], args["window"], args["waiting_since"], float(run["started_at"])
-        )
+        attempt, problems = resolve_attempt(args["at"], args["window"], args["waiting_since"], float(run["started_at"]))
         result["ansible_facts"] = {"voiceops_run": {**run, "attempt": attempt, "problems": problems}}
         result["changed"] = False
         return result

@@ -42,6 +42,9 @@ class ActionModule(ActionBase):
         wanted = [wanted] if isinstance(wanted, str) else wanted
         missing = [layer for layer in wanted if layer not in gathered]
 
+        # The run's fact also tells people what was wrong with their input; the module has no use for that.
+        args["run"] = {key: value for key, value in (args.get("run") or {}).items() if key != "problems"}
+
         clock: dict[str, int] = {}
         if reason:
             gathered.update({layer: unknown(record_layer(layer), redact(str(reason))) for layer in missing})

@@ -1,0 +1,248 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge every cause by its rule, and name the verdict. Pure: evidence, rules and context in, plain data out.
+
+A cause is confirmed if all its conditions are true, ruled out if one is false, suspected if some are true and the rest
+unknown, open if all are unknown. The verdict is the first confirmed fault that no other confirmed cause explains; else
+the first confirmed reason why nothing can be said; else health, if it is confirmed; else inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.expressions import (
+    ExpressionError,
+    Signals,
+    Unknown,
+    evaluate,
+    phrase,
+    render,
+    signals_of,
+)
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
+from ansible_collections.voiceops.livekit.plugins.module_utils.rules import STATES, Rule, RuleError
+
+INCONCLUSIVE = "inconclusive"
+
+# What would decide a layer's unknown signals. The order of the layers is also that of the cost: a probe comes last.
+_WAYS_TO_KNOW = {
+    "client": "look at the rooms while the person waits, with the project's own key",
+    "tunnel": "ask the public address, and ngrok's inspector on the tunnel's host",
+    "secrets": "list the agent's secrets where lk is logged in",
+    "callback": "call the API with the service key",
+    "service": "read the unit's state and journal on the service's host",
+    "agent": "ask lk for the agent's status, versions and logs",
+    "dispatch": "run the dispatch probe, voiceops_dispatch_probe=always",
+}
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """One rule, judged: C(held) of its conditions are true, C(unknown) names the signals that the rest depend on."""
+
+    rule: Rule
+    state: str
+    because: list[str]
+    held: int = 0
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def strength(self) -> float:
+        return self.held / len(self.rule["when"])
+
+
+def classify(
+    evidence: Mapping[str, Record], rules: Iterable[Rule], context: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return C(verdict), C(causes), C(open_questions) and C(probe_would_help).
+
+    C(evidence) has the records by layer; a missing layer is unknown. C(rules) come from rules.load(). C(context) has
+    the C(attempt) and the C(settings) that rules may name. Verdict and causes have the shape of the incident record.
+    C(open_questions) are sentences, the cheapest to answer first. C(probe_would_help) is true if the dispatch probe
+    did not run and could still decide. Raises RuleError if a rule does not fit the types of the evidence.
+    """
+    signals = known_signals(evidence, context)
+    judgements = [_judge(rule, signals) for rule in rules]
+    effects = _effects(judgements)
+    verdict = _verdict(judgements, effects, evidence, signals)
+    return {
+        "verdict": verdict,
+        "causes": [_cause(each, effects.get(each.rule["id"]), evidence) for each in judgements],
+        "open_questions": _needs(_undecided(judgements), evidence),
+        "probe_would_help": _probe_would_help(judgements, verdict, signals),
+    }
+
+
+def known_signals(evidence: Mapping[str, Record], context: Mapping[str, Mapping[str, Any]]) -> Signals:
+    """Return what rules may name: every layer's signals, C(attempt) and C(settings).
+
+    A layer's C(host_reachable) is true as soon as one of its signals is known; only its record can say false.
+    """
+    layers = {}
+    for layer, record in evidence.items():
+        signals = record.get("signals") or {}
+        heard = True if any(value is not None for value in signals.values()) else None
+        layers[layer] = {"host_reachable": heard, **signals}
+    return {**layers, **{name: dict(values) for name, values in context.items()}}
+
+
+def _judge(rule: Rule, signals: Signals) -> _Judgement:
+    for source in rule["unless"]:
+        value = _value(rule, source, signals)
+        if not isinstance(value, Unknown) and value:
+            return _ruled_out(rule, f"{_facts(source, signals)}: that excludes it.", signals)
+    values = {source: _value(rule, source, signals) for source in rule["when"]}
+    unknown = [value for value in values.values() if isinstance(value, Unknown)]
+    held = [source for source, value in values.items() if not isinstance(value, Unknown)]
+    for source in held:
+        if not values[source]:
+            return _ruled_out(rule, f"{_facts(source, signals)}; it takes {source}.", signals)
+    if not unknown:
+        return _Judgement(rule, "confirmed", [render(text, signals).strip() for text in rule["because"]], len(held))
+    names = tuple(dict.fromkeys(name for value in unknown for name in value.names))
+    because = [f"{_facts(source, signals)}: that fits." for source in held]
+    return _Judgement(rule, "suspected" if held else "open", because, len(held), names)
+
+
+def _value(rule: Rule, source: str, signals: Signals) -> Any:
+    try:
+        return evaluate(source, signals)
+    except ExpressionError as exc:
+        raise RuleError(f"{rule['file']}: {rule['id']}: {exc}") from exc
+
+
+def _ruled_out(rule: Rule, reason: str, signals: Signals) -> _Judgement:
+    because = render(rule["otherwise"], signals).strip() if rule["otherwise"] else reason
+    return _Judgement(rule, "ruled_out", [because])
+
+
+def _facts(source: str, signals: Signals) -> str:
+    """Tell the known values of an expression's signals, such as C(agent.status is Sleeping)."""
+    values = [(name, evaluate(name, signals)) for name in signals_of(source)]
+    return " and ".join(
+        f"{name} is {phrase(value) or 'empty'}" for name, value in values if not isinstance(value, Unknown)
+    )
+
+
+def _effects(judgements: list[_Judgement]) -> dict[str, Rule]:
+    """Return, by the id of each confirmed cause that another one explains, the rule of that other one."""
+    confirmed = {each.rule["id"]: each.rule for each in judgements if each.state == "confirmed"}
+    return {
+        effect: rule
+        for rule in reversed(list(confirmed.values()))
+        for effect in rule["explains"]
+        if effect in confirmed
+    }
+
+
+def _cause(judgement: _Judgement, root: Rule | None, evidence: Mapping[str, Record]) -> dict[str, Any]:
+    because = judgement.because
+    if root is not None:
+        because = [*because, f"This is an effect of another cause: {root['title']}."]
+    return {
+        "id": judgement.rule["id"],
+        "state": judgement.state,
+        "layer": judgement.rule["layer"],
+        "title": judgement.rule["title"],
+        "because": because,
+        "needs": _needs([judgement], evidence),
+    }
+
+
+def _verdict(
+    judgements: list[_Judgement], effects: Mapping[str, Rule], evidence: Mapping[str, Record], signals: Signals
+) -> dict[str, Any]:
+    confirmed = [each for each in judgements if each.state == "confirmed" and each.rule["id"] not in effects]
+    if not confirmed:
+        return _undecided_verdict(judgements, evidence)
+    chosen = min(confirmed, key=lambda each: STATES.index(each.rule["state"]))
+    rule = chosen.rule
+    return {
+        "id": rule["id"],
+        "state": rule["state"],
+        "layer": rule["layer"],
+        "title": rule["title"],
+        "because": chosen.because,
+        "needs": _needs(_undecided(judgements), evidence) if rule["state"] == INCONCLUSIVE else [],
+        "advice": render(rule["advice"], signals).strip() or None,
+        "remedy": _remedy(rule, signals),
+    }
+
+
+def _undecided_verdict(judgements: list[_Judgement], evidence: Mapping[str, Record]) -> dict[str, Any]:
+    faults = _strongest(judgements, "fault")
+    suspects = faults or _strongest(judgements, "healthy")
+    best = suspects[0] if suspects else None
+    title = "Not decided: too little is known"
+    if best:
+        title = (
+            f"Not decided; suspected: {best.rule['title']}"
+            if faults
+            else "Nothing is seen to be wrong, but that is not proven"
+        )
+    fits = [
+        f"What is known fits this, {each.held} of {len(each.rule['when'])} conditions: {each.rule['title']}."
+        for each in suspects
+    ]
+    return {
+        "id": INCONCLUSIVE,
+        "state": INCONCLUSIVE,
+        "layer": best.rule["layer"] if best else None,
+        "title": title,
+        "because": [*fits, *(best.because if best else ["No cause is confirmed, and not all are ruled out."])],
+        "needs": _needs(suspects or judgements, evidence),
+        "advice": None,
+        "remedy": None,
+    }
+
+
+def _strongest(judgements: list[_Judgement], state: str) -> list[_Judgement]:
+    """Return the suspected rules of that state of which the largest share of conditions holds."""
+    suspected = [each for each in judgements if each.state == "suspected" and each.rule["state"] == state]
+    strongest = max((each.strength for each in suspected), default=0.0)
+    return [each for each in suspected if each.strength == strongest]
+
+
+def _undecided(judgements: list[_Judgement]) -> list[_Judgement]:
+    """Return the faults that are suspected; those that are open, if there are none."""
+    faults = [each for each in judgements if each.rule["state"] == "fault"]
+    return [each for each in faults if each.state == "suspected"] or [each for each in faults if each.state == "open"]
+
+
+def _remedy(rule: Rule, signals: Signals) -> dict[str, Any] | None:
+    remedy = rule["remedy"]
+    if remedy is None:
+        return None
+    command = render(remedy["command"], signals, lambda value: f"<{', '.join(value.names).split('.')[-1]}>").strip()
+    return {"id": remedy["id"], "automatic": remedy["unattended"] != "no", "command": command}
+
+
+def _needs(judgements: Iterable[_Judgement], evidence: Mapping[str, Record]) -> list[str]:
+    """Say, layer by layer, which signals would decide the causes, how to learn them, and why they are not known."""
+    names = list(dict.fromkeys(name for each in judgements for name in each.unknown))
+    sentences = []
+    for layer in LAYERS:
+        wanted = [name for name in names if name.startswith(f"{layer}.")]
+        if wanted:
+            reason = _reason(evidence.get(layer))
+            sentences.append(f"To know {', '.join(wanted)}: {_WAYS_TO_KNOW[layer]}. Not known so far: {reason}.")
+    return sentences
+
+
+def _reason(record: Record | None) -> str:
+    if record is None:
+        return "this layer was not asked"
+    limits = "; ".join(limit.rstrip(".") for limit in record.get("limits") or [])
+    return limits or "the layer was asked, but did not say"
+
+
+def _probe_would_help(judgements: list[_Judgement], verdict: Mapping[str, Any], signals: Signals) -> bool:
+    # Where a person waits, that room is the test.
+    tested = evaluate("dispatch.ran or client.waiting > 0", signals)
+    if verdict["state"] != INCONCLUSIVE or tested is True:
+        return False
+    return any(name.startswith("dispatch.") for each in judgements for name in each.unknown)

@@ -1,0 +1,246 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the evidence of several hosts together: one clock, one time line, two witnesses of the agent's calls.
+
+Pure: records in, new records out. All times are RFC 3339 UTC; after this, all of them are on the controller's clock.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import mark, summarise
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
+    HOST_CLOCK_UNCERTAINTY_S,
+    in_windows,
+    parse_time,
+    rfc3339,
+    span,
+    window,
+)
+
+# Added to the signals of the layer service: what its journal and the tunnel's inspector say together.
+SIGNALS = {
+    "calls": "int|None: calls of the agent in the attempt's span that the journal or the inspector heard; 0 only if "
+    "one of the two would have heard a call",
+    "call_statuses": "list[int]|None: the API's answers to these calls; empty if there were none",
+}
+
+_SHIFTED_SIGNALS = ("started_at", "control_at", "journal_oldest")
+# The layers whose events can be the answer to a probe of ours; a person in a room never is.
+_CALLED_LAYERS = ("tunnel", "callback", "service")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the run knows beside the evidence.
+
+    C(started_at) is in seconds since 1970; C(probes) are windows of our own earlier probes, C([{since, until, what}]);
+    C(clocks) are C({host: {offset_ms, uncertainty_ms}}), each host's clock minus the controller's; C(hosts) names the
+    host of each layer. C(agent_name) is the dispatch name that the inventory gives; empty if it gives none.
+    C(dispatch_deadline_s) is how many seconds of waiting prove that no agent joins.
+    """
+
+    attempt: Mapping[str, Any]
+    started_at: float
+    probes: Sequence[Mapping[str, Any]] = ()
+    clocks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    synthetic_users: Sequence[str] = ()
+    agent_name: str = ""
+    dispatch_deadline_s: float = dispatch.DEADLINE_S
+
+
+def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Record] | None = None) -> dict[str, Any]:
+    """Return C(evidence) (merged), C(timeline) and C(red_herrings).
+
+    C(extra) may hold C(inspector), the tunnel's record from its own host, and C(agent_after), the agent's record after
+    the dispatch probe. The time line has C([{at, layer, host, what, self}]) in the order of time. Red herrings are
+    sentences: what looks like a cause and is none.
+    """
+    extra = extra or {}
+    merged = copy.deepcopy(dict(evidence))
+    probes = [*run.probes, *(probe for record in merged.values() for probe in record.get("probes") or [])]
+    if "inspector" in extra:
+        merged["tunnel"] = _with_inspector(merged.get("tunnel"), extra["inspector"])
+    if "agent" in merged and run.agent_name and merged["agent"]["signals"].get("name") is None:
+        # Before 2.16.1, lk does not tell the dispatch name.
+        merged["agent"]["signals"]["name"] = run.agent_name
+    _merge_dispatch(merged, extra.get("agent_after"), run)
+    if "service" in merged:
+        merged["service"] = _on_one_clock(merged["service"], run, probes)
+        signals = merged["service"]["signals"]
+        signals.update(calls_heard(signals, merged["tunnel"]["signals"] if "tunnel" in merged else {}))
+        if signals.get("silence_counts") and signals.get("first_error") is None:
+            # Known to be none, which is not the same as unknown.
+            signals["first_error"] = ""
+    return {
+        "evidence": merged,
+        "timeline": _timeline(merged, run, probes),
+        "red_herrings": _red_herrings(merged, run),
+    }
+
+
+def calls_heard(journal: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[str, Any]:
+    """Return L(SIGNALS) from those of the service and the tunnel.
+
+    A call that one witness heard was made; silence counts only of a witness that would have heard one.
+    """
+    counts = [count for count in (journal.get("callbacks"), edge.get("inspector_callbacks")) if count]
+    statuses = [*(journal.get("callback_statuses") or []), *(edge.get("inspector_statuses") or [])]
+    if counts or statuses:
+        return {"calls": max([*counts, 1]), "call_statuses": list(dict.fromkeys(statuses)) or None}
+    journal_silent = journal.get("callbacks") == 0 and journal.get("silence_counts") is True
+    edge_silent = edge.get("inspector_callbacks") == 0 and edge.get("inspector_covers") is True
+    silent = journal_silent or edge_silent
+    return {"calls": 0 if silent else None, "call_statuses": [] if silent else None}
+
+
+def _with_inspector(tunnel: Record | None, found: Record) -> Record:
+    if tunnel is None:
+        return copy.deepcopy(found)
+    signals = {name: found["signals"].get(name) for name in inspector.SIGNALS}
+    return {
+        **tunnel,
+        "signals": {**tunnel["signals"], **signals},
+        "events": [*tunnel["events"], *found["events"]],
+        "limits": [*tunnel["limits"], *found["limits"]],
+    }
+
+
+def _merge_dispatch(merged: dict[str, Record], agent_after: Record | None, run: Run) -> None:
+    """Let a waiting room be the test where no probe ran, and add the agent's status after the dispatch."""
+    probed = merged.get("dispatch")
+    if "client" in merged and not (probed and probed["signals"].get("ran")):
+        waiting = dispatch.from_waiting_room(merged["client"], run.dispatch_deadline_s)
+        if probed is None or waiting["signals"]["source"] == "waiting_room":
+            merged["dispatch"] = waiting
+    if "dispatch" not in merged:
+        return
+    signals = merged["dispatch"]["signals"]
+    # The agent's own record was read while the person waited, so after that room's dispatch.
+    after = merged.get("agent") if signals.get("source") == "waiting_room" else agent_after
+    if after is not None:
+        signals["agent_status_after"] = after["signals"].get("status")
+
+
+def _on_one_clock(record: Record, run: Run, probes: Sequence[Mapping[str, Any]]) -> Record:
+    """Put the measured clock offset in the place of the collector's estimate, and count again what is the user's."""
+    signals = record["signals"]
+    measured = (run.clocks.get(run.hosts.get("service", "")) or {}).get("offset_ms")
+    assumed = signals.get("local_time_offset_ms")
+    if measured is None or assumed is None:
+        return record
+    shift = (assumed - measured) / 1000
+    within = span(run.attempt, run.started_at, _uncertainty(run))
+    shifted = [{**entry, "at": _shifted(entry["at"], shift)} for entry in record.get("entries") or []]
+    entries = mark(shifted, probes, run.synthetic_users)
+    signals = {**signals, **{name: _shifted(signals.get(name), shift) for name in _SHIFTED_SIGNALS}}
+    signals["local_time_offset_ms"] = measured
+    if signals.get("callbacks") is not None and len(entries) == signals.get("entries_seen"):
+        signals.update(summarise(entries, within, probes, run.synthetic_users))
+    if signals.get("silence_counts") and not _read_all(signals, run, within, shift):
+        signals["silence_counts"] = None
+    events = [{**event, "at": _shifted(event["at"], shift)} for event in record["events"]]
+    return {**record, "signals": signals, "entries": entries, "events": events}
+
+
+def _read_all(signals: Mapping[str, Any], run: Run, within: tuple[float, float], shift: float) -> bool:
+    """Whether by the measured clock, too, the journal and the service's life reach over the attempt's span."""
+    since, until = window(run.attempt, run.started_at)
+    begins = [parse_time(signals.get("journal_oldest")), parse_time(signals.get("started_at")), since + shift]
+    return (
+        all(begin is not None and begin <= within[0] for begin in begins)
+        and max(until, within[1]) + shift >= within[1] - HOST_CLOCK_UNCERTAINTY_S
+    )
+
+
+def _uncertainty(run: Run) -> float:
+    clock = run.clocks.get(run.hosts.get("service", "")) or {}
+    return float(clock.get("uncertainty_ms") or 0) / 1000
+
+
+def _shifted(at: Any, seconds: float) -> Any:
+    moment = parse_time(at)
+    return at if moment is None else rfc3339(moment + seconds)
+
+
+def _timeline(evidence: Mapping[str, Record], run: Run, probes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    events = [
+        {
+            "at": event["at"],
+            "layer": layer,
+            "host": run.hosts.get(layer, ""),
+            "what": event["what"],
+            "self": event["self"] or (layer in _CALLED_LAYERS and _is_ours(event, probes, run.synthetic_users)),
+        }
+        for layer in LAYERS
+        if layer in evidence
+        for event in evidence[layer]["events"]
+    ]
+    return sorted(events, key=lambda event: parse_time(event["at"]) or 0.0)
+
+
+def _is_ours(event: Mapping[str, Any], probes: Iterable[Mapping[str, Any]], synthetic_users: Iterable[str]) -> bool:
+    moment = parse_time(event["at"])
+    named = any(user and user in event["what"] for user in synthetic_users)
+    return named or (moment is not None and in_windows(moment, probes))
+
+
+def _red_herrings(evidence: Mapping[str, Record], run: Run) -> list[str]:
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in _misleading_entries(evidence, run):
+        groups.setdefault((" and ".join(entry["codes"]), _why_not_the_users(entry, run)), []).append(entry)
+    found = [_herring(codes, why, entries, run) for (codes, why), entries in groups.items()]
+    agent = evidence["agent"]["signals"] if "agent" in evidence else {}
+    if agent.get("logs") == "asleep":
+        found.append(
+            "That the agent has shut down due to inactivity is said by the log's endpoint. Sleep is normal, and says"
+            " nothing of the agent's state at the attempt."
+        )
+    callback = evidence["callback"]["signals"] if "callback" in evidence else {}
+    code = callback.get("prisma_code")
+    if code:
+        found.append(f"{code} in the API's answer to our own probe is our fake user's, not the user's.")
+    return found
+
+
+def _misleading_entries(evidence: Mapping[str, Record], run: Run) -> list[dict[str, Any]]:
+    """Return the service's errors that are not of the attempt: ours, or outside of its span."""
+    entries = evidence["service"].get("entries") or [] if "service" in evidence else []
+    start, end = span(run.attempt, run.started_at, _uncertainty(run))
+    return [
+        entry
+        for entry in entries
+        if entry.get("codes") and (entry.get("self") or not start <= (parse_time(entry["at"]) or 0.0) <= end)
+    ]
+
+
+def _why_not_the_users(entry: Mapping[str, Any], run: Run) -> str:
+    user = entry.get("user")
+    if user and user in run.synthetic_users:
+        return f"of the synthetic user {user}"
+    return "of our own probe" if entry.get("self") else "outside of the attempt's span"
+
+
+def _herring(codes: str, why: str, entries: Sequence[Mapping[str, Any]], run: Run) -> str:
+    at = entries[0]["at"]
+    more = f" (and {len(entries) - 1} times more)" if len(entries) > 1 else ""
+    distance = _distance(at, run.attempt.get("at"))
+    return f"{codes} at {str(at)[11:19]} UTC{distance}{more} is {why}: it says nothing of the attempt."
+
+
+def _distance(at: Any, attempt_at: Any) -> str:
+    moment, attempt = parse_time(at), parse_time(attempt_at)
+    if moment is None or attempt is None:
+        return ""
+    minutes = round(abs(moment - attempt) / 60)
+    amount = f"{minutes} minute{'' if minutes == 1 else 's'}" if minutes else f"{abs(moment - attempt):.0f} s"
+    return f", {amount} {'after' if moment >= attempt else 'before'} the attempt,"

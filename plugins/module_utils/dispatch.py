@@ -1,0 +1,360 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layer C(dispatch): does an agent join a room now? By a synthetic room, or by the room of a person who waits.
+
+A probe is intrusive: it wakes a sleeping agent and runs its entrypoint. So it is asked for last, its room is named as
+ours, its time is recorded, and it is cleaned up whatever happens. Only the list of participants proves that an agent
+joined; of a dispatch, the only trustworthy news is that no job was accepted (read in livekit-server's sources).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
+
+SIGNALS: dict[str, str] = {
+    "ran": "bool: there was a test that ended, be it a probe's or a waiting person's.",
+    "source": "str: 'probe', 'waiting_room' or 'none'.",
+    "why_not": "str: why there was no test, or none that ended.",
+    "requested": "bool: the room has a dispatch.",
+    "accepted": "bool: a worker accepted its job.",
+    "joined": "bool: an agent became active in the room; False only after the whole deadline was watched or waited.",
+    "joined_after_s": "float: seconds from the room's creation to the agent's being active, by a probe.",
+    "retry_joined_after_s": "float: the same of a second room, tried when the first took longer than cold_start_s.",
+    "ready": "bool: the agent's session is ready by lk.agent.state; None if the agent does not tell.",
+    "path": "int: what the accepted job came from: 1 the room's creation, 2 CreateDispatch; None if not known.",
+    "deadline_s": "float: seconds after which an agent that has not joined counts as not joining.",
+    "cold_start_s": "float: seconds that a cold start may take.",
+    "scaled": "float: deadline_s as a part of the standard 90 s; None if it is the standard.",
+    "agent_status_after": "str: the agent's status after the probe, filled in from a second look at it.",
+    "wait_s": "float: seconds that were watched or waited without interruption from the start.",
+    "agent_state": "str: the last connection state of an agent in the room: JOINING, JOINED, ACTIVE.",
+    "cleaned_up": "bool: the probe's rooms were removed; None without a probe.",
+}
+
+# LiveKit documents 10 to 25 s for a cold start; thrice as long and some more is a failure.
+DEADLINE_S, COLD_START_S = 90.0, 25.0
+PREFIX = "zz-probe-"
+# Of the standard deadline's 90 s; with another deadline these are scaled like it.
+POLL_S, READY_S = 1.0, 10.0
+SHORTEST_POLL_S = 0.1
+# Listing dispatches is dearer than listing participants, and says less.
+POLLS_PER_DISPATCH_LIST = 5
+CLEAN_UP_S = 10.0
+LEFTOVER_S = 600.0
+_READY_STATES = ("listening", "thinking", "speaking")
+
+
+@dataclass
+class _Watch:
+    """What was seen of one room so far; kept when the watching breaks off."""
+
+    room: str
+    requested: bool | None = None
+    accepted: bool | None = None
+    joined_after_s: float | None = None
+    ready: bool | None = None
+    path: int | None = None
+    second_dispatch: str | None = None
+    watched_s: float = 0.0
+    gone: bool = False
+    agent_state: str | None = None
+    cleaned_up: bool = False
+    limits: list[str] = field(default_factory=list)
+
+    def joined(self, seconds: float) -> bool | None:
+        """Whether an agent joined; False only if C(seconds) of its absence were watched."""
+        if self.joined_after_s is not None:
+            return True
+        return False if self.watched_s >= seconds and not self.gone else None
+
+
+def probe(options: dict[str, Any], deadline_s: float = DEADLINE_S, cold_start_s: float = COLD_START_S) -> Record:
+    """Create a room with a dispatch, watch whether an agent joins it within C(deadline_s), and remove it again.
+
+    If it took longer than C(cold_start_s), a second room is tried: a cold start is quick the second time. Takes at most
+    C(deadline_s) + C(cold_start_s) and about half a minute. Of the options it needs the project's URL and credentials,
+    and takes C(agent_name), C(probe_room_prefix) and C(probe_id). The record's extra key C(probes) holds the time
+    windows (since, until, what) in which what happens is our own doing.
+    """
+    try:
+        with Api(options) as api:
+            return _probe(api, options, deadline_s, cold_start_s)
+    except LiveKitError as error:
+        return not_run(str(error), deadline_s, cold_start_s)
+
+
+def not_run(reason: str, deadline_s: float, cold_start_s: float) -> Record:
+    """The record when there was no test; C(reason) says why."""
+    signals = _signals(deadline_s, cold_start_s, ran=False, source="none", why_not=reason)
+    return record("dispatch", "unknown", reason, signals=signals, limits=[reason])
+
+
+def from_waiting_room(client_record: Mapping[str, Any], attempt_wait_deadline: float) -> Record:
+    """Make the record from a person who waits in a room: that is the test itself, and costs nothing.
+
+    C(client_record) is that of the layer C(client); C(attempt_wait_deadline) is how many seconds of waiting prove that
+    no agent joins.
+    """
+    client = client_record.get("signals") or {}
+    room, waited = client.get("room"), client.get("waiting_seconds")
+    if room is None:
+        return not_run("no person of the attempt is in a room now", attempt_wait_deadline, COLD_START_S)
+    joined = None
+    if client.get("agent_state") == "ACTIVE":
+        joined = True
+    elif client.get("agent_state") is None and waited is not None and waited >= attempt_wait_deadline:
+        joined = False
+    why_not = None
+    if joined is None:
+        why_not = f"the person in {room} has waited {waited or 0:.0f} s, a test takes {attempt_wait_deadline:g} s"
+    dispatches, jobs = client.get("dispatches"), client.get("jobs")
+    signals = _signals(
+        attempt_wait_deadline,
+        COLD_START_S,
+        ran=joined is not None,
+        source="waiting_room",
+        why_not=why_not,
+        requested=None if dispatches is None else dispatches > 0,
+        accepted=True if joined else None if jobs is None else jobs > 0,
+        joined=joined,
+        wait_s=waited,
+        agent_state=client.get("agent_state"),
+    )
+    state = {True: "healthy", False: "faulty", None: "unknown"}[joined]
+    summary = why_not or f"{'an' if joined else 'no'} agent joined the person in {room}"
+    return record("dispatch", state, summary, signals=signals, limits=[why_not] if why_not else [])
+
+
+def _signals(deadline_s: float, cold_start_s: float, **known: Any) -> dict[str, Any]:
+    scaled = None if deadline_s == DEADLINE_S else round(deadline_s / DEADLINE_S, 4)
+    return {
+        **dict.fromkeys(SIGNALS),
+        "deadline_s": deadline_s,
+        "cold_start_s": cold_start_s,
+        "scaled": scaled,
+        **known,
+    }
+
+
+def _probe(api: Api, options: Mapping[str, Any], deadline_s: float, cold_start_s: float) -> Record:
+    prefix = options.get("probe_room_prefix") or PREFIX
+    running = _running(api, prefix, deadline_s)
+    if running:
+        return not_run(f"another probe runs in {running}, and two would disturb each other", deadline_s, cold_start_s)
+    began = time.time()
+    scale = deadline_s / DEADLINE_S
+    first, retry = _watch_a_room(api, options, prefix, deadline_s, scale), None
+    slow = first.joined_after_s is not None and first.joined_after_s > cold_start_s
+    if slow:
+        retry = _watch_a_room(api, options, prefix, cold_start_s, scale)
+    limits = [*first.limits, *(retry.limits if retry else []), *_remove_leftovers(api, prefix)]
+    joined = first.joined(deadline_s)
+    signals = _signals(
+        deadline_s,
+        cold_start_s,
+        ran=joined is not None,
+        source="probe",
+        why_not=limits[0] if joined is None and limits else None,
+        requested=first.requested,
+        accepted=first.accepted,
+        joined=joined,
+        joined_after_s=first.joined_after_s,
+        retry_joined_after_s=retry.joined_after_s if retry else None,
+        ready=first.ready,
+        path=first.path,
+        wait_s=round(first.watched_s, 1),
+        agent_state=first.agent_state,
+        cleaned_up=first.cleaned_up and (retry is None or retry.cleaned_up),
+    )
+    result = record(
+        "dispatch",
+        "unknown" if joined is None else "healthy" if joined and not slow else "faulty",
+        _summary(first, retry, deadline_s),
+        signals=signals,
+        events=_events(began, first),
+        limits=limits,
+        repeat=f"lk dispatch create --new-room --agent-name {shlex.quote(options.get('agent_name') or 'NAME')}",
+    )
+    result["probes"] = [{"since": rfc3339(began), "until": rfc3339(time.time()), "what": "dispatch probe"}]
+    return result
+
+
+def _running(api: Api, prefix: str, deadline_s: float) -> str | None:
+    """Return the room of another probe that may still run; None if there is none."""
+    return next((name for name, age_s in _our_rooms(api, prefix) if age_s < deadline_s), None)
+
+
+def _our_rooms(api: Api, prefix: str) -> list[tuple[str, float]]:
+    """List the rooms that probes made, each with its age in seconds by LiveKit's clock."""
+    ours = re.compile(re.escape(prefix) + r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+    rooms = api.rooms(time.monotonic() + CLEAN_UP_S)
+    now = time.time() + (api.clock_offset_ms or 0) / 1000
+    return [(room["name"], now - room["created_at"]) for room in rooms if ours.fullmatch(room["name"])]
+
+
+def _watch_a_room(api: Api, options: Mapping[str, Any], prefix: str, seconds: float, scale: float) -> _Watch:
+    """Try one room for C(seconds), and remove it; what broke off the watching becomes a limit."""
+    watch = _Watch(room=f"{prefix}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}")
+    probe_id = str(options.get("probe_id") or "")
+    dispatch = {
+        "agent_name": options.get("agent_name") or "",
+        # For the agent's code: it may answer a probe without calling back, see the collection's documentation.
+        "metadata": json.dumps({"probe": True, "probe_id": probe_id, "no_callback": True}),
+        "attributes": {"probe": "1"},
+    }
+    try:
+        _watch(api, watch, dispatch, seconds, scale)
+    except LiveKitError as error:
+        watch.limits.append(f"the probe broke off: {error}")
+    finally:
+        _clean_up(api, watch)
+    return watch
+
+
+def _watch(api: Api, watch: _Watch, dispatch: Mapping[str, Any], seconds: float, scale: float) -> None:
+    """Create the room and look into it until an agent is active, or C(seconds) are over."""
+    began = time.monotonic()
+    end = began + seconds
+    api.create_room(watch.room, dispatch, int(max(120, seconds + 30)), end)
+    watch.requested = True
+    pause = max(SHORTEST_POLL_S, POLL_S * scale)
+    turn = 0
+    while not _look(api, watch, began):
+        turn += 1
+        # An unsuccessful look does not count as watched; a last one is always made after the end.
+        if time.monotonic() >= end:
+            break
+        second_is_due = watch.second_dispatch is None and time.monotonic() - began >= seconds / 3
+        if turn % POLLS_PER_DISPATCH_LIST == 0 or (second_is_due and not watch.accepted):
+            _look_at_dispatches(api, watch)
+        if second_is_due and watch.accepted is False:
+            _dispatch_again(api, watch, dispatch, end)
+        time.sleep(max(0.0, min(pause, end - time.monotonic())))
+    if watch.joined_after_s is None:
+        # LiveKit lists nobody in a room that does not exist: its emptiness proves nothing then.
+        watch.gone = all(room["name"] != watch.room for room in api.rooms(time.monotonic() + CLEAN_UP_S))
+        if watch.gone:
+            watch.limits.insert(0, "the probe's room was gone before its time")
+    ready_by = time.monotonic() + READY_S * scale
+    while watch.joined_after_s is not None and watch.ready is not True and time.monotonic() < ready_by:
+        time.sleep(pause)
+        _look(api, watch, began)
+    _look_at_dispatches(api, watch)
+
+
+def _look(api: Api, watch: _Watch, began: float) -> bool:
+    """Look who is in the room; return whether an agent is active. A look that fails is noted once."""
+    try:
+        inside = api.participants([watch.room], time.monotonic() + CLEAN_UP_S).get(watch.room, [])
+    except LiveKitError as error:
+        if error.reason == "unauthenticated":
+            raise
+        _note(watch, f"the room's participants could not always be listed: {error}")
+        return False
+    elapsed = time.monotonic() - began
+    agent = next((item for item in inside if item["kind"] == "AGENT"), None)
+    if agent is None:
+        if watch.joined_after_s is None:
+            watch.watched_s = elapsed
+        return False
+    watch.agent_state = agent["state"]
+    if watch.joined_after_s is None:
+        watch.watched_s = elapsed
+        if agent["state"] == "ACTIVE":
+            watch.joined_after_s = round(elapsed, 2)
+            watch.accepted = True
+    told = agent["attributes"].get("lk.agent.state")
+    if told:
+        watch.ready = told in _READY_STATES
+    return watch.joined_after_s is not None
+
+
+def _look_at_dispatches(api: Api, watch: _Watch) -> None:
+    """See whether a worker accepted a job, and of which dispatch. Whether the job goes on is not told truly."""
+    try:
+        dispatches = api.dispatches(watch.room, time.monotonic() + CLEAN_UP_S)
+    except LiveKitError as error:
+        _note(watch, f"the room's dispatches could not always be listed: {error}")
+        return
+    accepted = [item["id"] for item in dispatches if item["jobs"]]
+    watch.requested = bool(dispatches)
+    watch.accepted = bool(accepted) or watch.joined_after_s is not None
+    if accepted:
+        watch.path = 2 if accepted == [watch.second_dispatch] else 1
+
+
+def _dispatch_again(api: Api, watch: _Watch, dispatch: Mapping[str, Any], deadline: float) -> None:
+    """Without a job so far, ask by the other way: it tells a lost dispatch from a missing worker."""
+    try:
+        watch.second_dispatch = api.create_dispatch(watch.room, dispatch, deadline)
+    except LiveKitError as error:
+        watch.second_dispatch = ""
+        _note(watch, f"CreateDispatch into the same room failed: {error}")
+
+
+def _note(watch: _Watch, limit: str) -> None:
+    if limit not in watch.limits:
+        watch.limits.append(limit)
+
+
+def _clean_up(api: Api, watch: _Watch) -> None:
+    """Withdraw the dispatches, which ends their jobs, and delete the room."""
+    deadline = time.monotonic() + CLEAN_UP_S
+    with contextlib.suppress(LiveKitError):
+        for item in api.dispatches(watch.room, deadline):
+            api.delete_dispatch(item["id"], watch.room, deadline)
+    try:
+        api.delete_room(watch.room, deadline)
+        watch.cleaned_up = True
+    except LiveKitError as error:
+        watch.cleaned_up = error.reason == "not_found"
+        if not watch.cleaned_up:
+            watch.limits.append(f"the room {watch.room} could not be removed ({error}); it ends by itself in minutes")
+
+
+def _remove_leftovers(api: Api, prefix: str) -> list[str]:
+    """Delete old rooms of probes that were killed; return the limits of that."""
+    try:
+        for name, age_s in _our_rooms(api, prefix):
+            if age_s > LEFTOVER_S:
+                api.delete_room(name, time.monotonic() + CLEAN_UP_S)
+    except LiveKitError as error:
+        return [f"rooms that earlier probes left could not be removed: {error}"]
+    return []
+
+
+def _summary(first: _Watch, retry: _Watch | None, deadline_s: float) -> str:
+    if first.joined_after_s is None:
+        if first.joined(deadline_s) is None:
+            return f"the probe broke off after {first.watched_s:.0f} s: {'; '.join(first.limits)}"
+        text = f"no agent joined within {deadline_s:g} s"
+        return text if first.accepted is None else f"{text}, {'a' if first.accepted else 'no'} worker accepted the job"
+    text = f"an agent joined after {first.joined_after_s:.1f} s"
+    if retry is None:
+        return text
+    if retry.joined_after_s is None:
+        return f"{text}, and none joined a second room"
+    return f"{text}, and a second room after {retry.joined_after_s:.1f} s"
+
+
+def _events(began: float, watch: _Watch) -> list[dict[str, Any]]:
+    events = [event(rfc3339(began), f"our probe created the room {watch.room}", ours=True)]
+    if watch.joined_after_s is not None:
+        events.append(event(rfc3339(began + watch.joined_after_s), "an agent joined our probe's room", ours=True))
+    elif watch.requested:
+        what = f"our probe had watched {watch.watched_s:.0f} s, and no agent had joined"
+        events.append(event(rfc3339(began + watch.watched_s), what, ours=True))
+    return events

@@ -1,0 +1,361 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the systemd journal as a stream: a million entries, a ten-megabyte line, a hanging disk have a bounded cost.
+
+journalctl filters (by unit, by time, and with --grep where it was built with PCRE2); what it lets through is filtered
+again here, since after a step of the clock --since also returns older entries. Field names and message ids are those of
+systemd.journal-fields(7) and sd-messages.h. All times are seconds since 1970 on this host's clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clean, clip
+
+T = TypeVar("T")
+
+# Of a longer line, only both its ends are kept: the message may hide the time of an entry behind it.
+LINE_HEAD = 64 * 1024
+LINE_TAIL = 4 * 1024
+TEXT_LIMIT = 16 * 1024
+ENTRY_LIMIT = 2000
+_STDERR_LIMIT = 8 * 1024
+_LATEST = 253402300799.0  # the end of the year 9999
+
+MESSAGE_DROPPED = "a596d6fe7bfa4994828e72309e95d61e"
+# journald tells of what it dropped when the unit's next message comes after the interval (RateLimitIntervalSec, 30 s).
+_DROPPED_LATER_S = 60.0
+
+_HINTS = ("not seeing messages from other users", "insufficient permissions", "Permission denied")
+_SALVAGE_TIME = re.compile(r'"__REALTIME_TIMESTAMP"\s*:\s*"(\d{1,20})"')
+_SALVAGE_PRIORITY = re.compile(r'"PRIORITY"\s*:\s*"(\d)"')
+_SALVAGE_TEXT = re.compile(r'"MESSAGE"\s*:\s*("(?:[^"\\]|\\.)*|\[[\d,\s]*)')
+
+
+class Entry(NamedTuple):
+    """One entry: when, what, and its syslog priority (3 is an error, 6 the default)."""
+
+    at: float
+    text: str
+    priority: int
+
+
+class Query(NamedTuple):
+    """What to read: a unit's entries between two times whose message matches C(pattern).
+
+    C(pattern) is a regular expression that PCRE2 and Python read alike.
+    """
+
+    unit: str
+    since: float
+    until: float
+    pattern: str
+    newest_first: bool = False
+
+
+@dataclass
+class Reading(Generic[T]):
+    """What came of reading."""
+
+    items: list[T] = field(default_factory=list)
+    complete: bool = True
+    """Whether all there is was read: no deadline, limit or error cut it off."""
+    readable: bool | None = None
+    """False if this user may not read the whole journal, or there is none; None if it could not be asked."""
+    why: str = ""
+    """Why it is not complete, or not readable."""
+
+
+@dataclass
+class _End:
+    """How a program ended; C(returncode) is None if we ended it."""
+
+    returncode: int | None = None
+    stderr: str = ""
+    timed_out: bool = False
+
+
+def environment() -> dict[str, str]:
+    """Give the environment in which systemd's programs speak plain English, UTC, and to no terminal."""
+    return {**os.environ, "LC_ALL": "C", "TZ": "UTC", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "NO_COLOR": "1"}
+
+
+def can_grep(deadline: float) -> bool:
+    """Say whether this journalctl filters by --grep: its version names the PCRE2 that it was built with."""
+    try:
+        return "+PCRE2" in run(["journalctl", "--version"], deadline=deadline, env=environment()).stdout
+    except ProgramError:
+        return False
+
+
+def read(
+    query: Query, convert: Callable[[Entry], T | None], *, greps: bool, deadline: float, limit: int = ENTRY_LIMIT
+) -> Reading[T]:
+    """Read until C(limit) entries are converted, or C(deadline), an absolute C(time.monotonic()).
+
+    C(convert) makes of an entry what to keep, or None. C(greps) is what L(can_grep) said.
+    """
+    if query.until < query.since:
+        return Reading()
+    arguments = [
+        "--all",
+        "--output-fields=MESSAGE,PRIORITY",
+        f"--unit={query.unit}",
+        # Whole seconds outwards: what is too much is filtered below.
+        f"--since=@{max(0, math.floor(query.since))}",
+        f"--until=@{math.ceil(query.until)}",
+        *(["--reverse"] if query.newest_first else []),
+    ]
+    # The scoped flag keeps journalctl from ignoring the case of a pattern in lower case.
+    grep = [f"--grep=(?-i:{query.pattern})"] if greps else []
+    reading = _read(arguments + grep, query, convert, deadline, limit)
+    if grep and "pattern" in reading.why:
+        reading = _read(arguments, query, convert, deadline, limit)
+    return reading
+
+
+def _read(
+    arguments: list[str], query: Query, convert: Callable[[Entry], T | None], deadline: float, limit: int
+) -> Reading[T]:
+    wanted = re.compile(query.pattern)
+    reading: Reading[T] = Reading()
+    end = _End()
+    with contextlib.closing(_journalctl(arguments, deadline, end)) as lines:
+        for line in lines:
+            entry = parse_entry(line)
+            if entry is None or not query.since <= entry.at <= query.until or not wanted.search(entry.text):
+                continue
+            item = convert(entry)
+            if item is not None:
+                reading.items.append(item)
+            if len(reading.items) >= limit:
+                reading.complete, reading.why = False, f"there are more than {limit} entries to look at"
+                break
+    _conclude(reading, end)
+    return reading
+
+
+def _conclude(reading: Reading[T], end: _End) -> None:
+    """Judge by how journalctl ended whether the journal was readable, and read to the end."""
+    if any(hint in end.stderr for hint in _HINTS):
+        reading.readable, reading.why = False, "this user may not read the system's journal"
+    elif "No journal files were found" in end.stderr:
+        reading.readable, reading.why = False, "there is no journal"
+    elif end.timed_out:
+        reading.readable, reading.why = True if reading.items else None, "reading the journal took too long"
+    elif end.returncode is None or end.returncode == 0 or (end.returncode == 1 and not end.stderr.strip()):
+        # 1 also says that --grep found nothing; None, that there was enough.
+        reading.readable = True
+        return
+    else:
+        reading.why = clip(end.stderr.strip().replace("\n", " ") or f"journalctl ended with {end.returncode}", 200)
+    reading.complete = False
+
+
+def oldest(deadline: float) -> Reading[float]:
+    """Find since when the journal holds entries, of whatever unit: one item, or none.
+
+    A Pi has no clock of its own: until it is set after a boot, entries are stamped with the time of the last shutdown.
+    So the age of an entry of this boot is reckoned from the boot instead.
+    """
+    reading: Reading[float] = Reading()
+    end = _End()
+    with contextlib.closing(_journalctl(["--output-fields=PRIORITY"], deadline, end)) as lines:
+        for line in lines:
+            fields = _fields(line)
+            at = _seconds(fields.get("__REALTIME_TIMESTAMP"))
+            if at is not None:
+                reading.items.append(_reckoned(fields, at))
+                break
+    _conclude(reading, end)
+    if reading.readable and not reading.items:
+        reading.readable, reading.why = False, "the journal is empty"
+    return reading
+
+
+def _reckoned(fields: dict[str, Any], at: float) -> float:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            this_boot = file.read().strip().replace("-", "")
+    except OSError:
+        return at
+    since_boot = _seconds(fields.get("__MONOTONIC_TIMESTAMP"))
+    if since_boot is None or fields.get("_BOOT_ID") != this_boot:
+        return at
+    return time.time() - (time.monotonic() - since_boot)
+
+
+def suppressed(unit: str, since: float, until: float, deadline: float) -> Reading[int]:
+    """Count the messages of C(unit) that journald dropped for coming too fast: one item per notice."""
+    reading: Reading[int] = Reading()
+    end = _End()
+    arguments = [
+        "--output-fields=MESSAGE,N_DROPPED",
+        f"--since=@{max(0, math.floor(since))}",
+        f"--until=@{math.ceil(until + _DROPPED_LATER_S)}",
+        f"MESSAGE_ID={MESSAGE_DROPPED}",
+    ]
+    name = unit[: -len(".service")] if unit.endswith(".service") else unit
+    with contextlib.closing(_journalctl(arguments, deadline, end)) as lines:
+        for line in lines:
+            fields = _fields(line)
+            text = _text(fields.get("MESSAGE"))
+            count = re.search(r"\d{1,9}", str(fields.get("N_DROPPED") or text), re.ASCII)
+            if count and re.search(rf"(?<![\w@.-]){re.escape(name)}(?:\.service)?(?![\w@.-])", text):
+                reading.items.append(int(count[0]))
+    _conclude(reading, end)
+    return reading
+
+
+def parse_entry(line: bytes) -> Entry | None:
+    """Read one line of C(journalctl -o json), also one that lost its middle; None if it holds no entry."""
+    fields = _fields(line)
+    at = _seconds(fields.get("__REALTIME_TIMESTAMP"))
+    if at is None:
+        return None
+    priority = fields.get("PRIORITY")
+    return Entry(at, _text(fields.get("MESSAGE")), int(priority) if priority in tuple("01234567") else 6)
+
+
+def _fields(line: bytes) -> dict[str, Any]:
+    text = line.decode("utf-8", "replace")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        fields = _salvaged(text)
+    return fields if isinstance(fields, dict) else {}
+
+
+def _salvaged(text: str) -> dict[str, Any]:
+    """Find the fields in a line that is no longer JSON. Quotes inside of a message are escaped, so none is mistaken."""
+    at, priority, message = (pattern.search(text) for pattern in (_SALVAGE_TIME, _SALVAGE_PRIORITY, _SALVAGE_TEXT))
+    value: Any = None
+    if message:
+        start = message[1]
+        try:
+            value = json.loads(f'{start}"' if start.startswith('"') else f"{start.rstrip(', ')}]")
+        except ValueError:
+            value = start
+    return {
+        "__REALTIME_TIMESTAMP": at[1] if at else None,
+        "PRIORITY": priority[1] if priority else None,
+        "MESSAGE": value,
+    }
+
+
+def _seconds(microseconds: object) -> float | None:
+    if not isinstance(microseconds, str) or not re.fullmatch(r"\d{1,20}", microseconds, re.ASCII):
+        return None
+    seconds = int(microseconds) / 1e6
+    return seconds if seconds <= _LATEST else None
+
+
+def _text(message: object) -> str:
+    """Make one line of a MESSAGE: a text; bytes, if it is not plain UTF-8; several texts; or null, if too large."""
+    if message is None:
+        return "(a message too large to show)"
+    if isinstance(message, list):
+        octets = bytes(part for part in message[:TEXT_LIMIT] if isinstance(part, int) and 0 <= part < 256)
+        texts = [part for part in message if isinstance(part, str)]
+        message = " ".join([octets.decode("utf-8", "replace"), *texts])
+    # Half of a surrogate pair is legal in JSON, but nowhere after it.
+    whole = str(message)[:TEXT_LIMIT].encode("utf-8", "replace").decode("utf-8")
+    return " ".join(clean(whole).split())
+
+
+def _journalctl(arguments: Sequence[str], deadline: float, end: _End) -> Generator[bytes, None, None]:
+    """Yield the lines that journalctl writes as JSON, long ones without their middle; say in C(end) how it ended.
+
+    Closing the generator ends journalctl.
+    """
+    try:
+        process = subprocess.Popen(
+            ["journalctl", "--no-pager", "--output=json", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            start_new_session=True,
+            bufsize=0,
+        )
+    except OSError as exc:
+        missing = isinstance(exc, FileNotFoundError)
+        end.returncode, end.stderr = 127, "no such program: journalctl" if missing else f"journalctl: {exc}"
+        return
+    try:
+        yield from _lines(process, deadline, end)
+        if not end.timed_out:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                end.returncode = process.wait(max(0.0, deadline - time.monotonic()))
+    finally:
+        _end_process(process)
+
+
+def _lines(process: subprocess.Popen[bytes], deadline: float, end: _End) -> Iterator[bytes]:
+    line = _Line()
+    with selectors.DefaultSelector() as selector:
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                end.timed_out = True
+                return
+            ready = [key for key, _events in selector.select(left)]
+            # Hints come first: whoever is content with one line would miss them.
+            for key in sorted(ready, key=lambda key: key.fileobj is not process.stderr):
+                chunk = os.read(key.fd, 64 * 1024)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stderr:
+                    end.stderr = (end.stderr + chunk.decode("utf-8", "replace"))[:_STDERR_LIMIT]
+                else:
+                    yield from line.feed(chunk)
+
+
+class _Line:
+    """Cuts a stream of bytes into lines, and keeps only both ends of one that is too long."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail = b""
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            self._add(part)
+            yield self._head + self._tail
+            self._head = self._tail = b""
+        self._add(rest)
+
+    def _add(self, part: bytes) -> None:
+        room = LINE_HEAD - len(self._head)
+        self._head += part[:room]
+        self._tail = (self._tail + part[room:])[-LINE_TAIL:]
+
+
+def _end_process(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # One that hangs in the kernel cannot be helped.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()

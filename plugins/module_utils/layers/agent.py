@@ -1,0 +1,238 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layer C(agent): what LiveKit Cloud says of the agent, by C(lk agent status), C(versions) and C(logs).
+
+A sleeping agent is healthy, and status strings that are not known mean nothing. The log is asked for first, since it
+vanishes with the container.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import lk, process
+from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import agent_lines, read_log
+from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import (
+    PRODUCTION,
+    WORST_FIRST,
+    condition_of,
+    deployments_of,
+    events_of,
+    name_of,
+    versions_of,
+)
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import span
+
+SIGNALS: dict[str, str] = {
+    "lk_version": "str: the version of lk; None if it does not say.",
+    "found": "bool: the project has the agent; None if it could not be asked.",
+    "id": "str: the cloud agent's id.",
+    "name": "str: its dispatch name, '' for automatic dispatch; None if this lk does not tell.",
+    "deployments": "list: one dict per region and deployment: region, deployment, status, replicas, min, max, version, "
+    "deployed_at, last_observed; None if unknown.",
+    "status": "str: the production deployment's status as LiveKit spells it, the worst if regions differ.",
+    "condition": "str: what the status means: ready, asleep, waking, progressing, failed or gone; None for a status "
+    "that is not known, or not to be trusted.",
+    "replicas": "int: running replicas of the production deployment, over all regions.",
+    "version": "str: the production deployment's version.",
+    "deployed_at": "str: when the agent was last deployed, RFC 3339; None if never or unknown.",
+    "crashes": "int: crashes that LiveKit counts for the production deployment; None if this lk shows no events.",
+    "events_types": "list: kinds of these events, such as APPLICATION_CRASHED or RESTARTED_HIGH_MEMORY_USAGE.",
+    "versions": "list: one dict per version, newest first: version, current, status, created_at, deployed_at, "
+    "draining, active; None if unknown.",
+    "newest_version_failed": "bool: the newest version's status is a failure; None if there is none or it is unknown.",
+    "newest_is_current": "bool: the newest version is the one that serves.",
+    "logs": "str: 'read', 'asleep' (there are none while the agent sleeps), 'empty' or 'unavailable'.",
+    "log_lines": "int: lines of the agent's log that were read; None if none could be.",
+    "log_registered": "bool: the worker registered after its newest start; None if no line says so or otherwise.",
+    "log_job_received": "bool: a job request arrived in the span of the attempt; None if no timed line says so.",
+    "log_crashed": "bool: the log shows a crash; None without a log.",
+    "log_missing_names": "list: environment variables whose absence the log reports; None without a log.",
+    "log_errors": "list: the newest error lines, redacted, at most 5; None without a log.",
+    "log_codes": "list: error codes in the log, such as ENOTFOUND, P2003 or HTTP_401; None without a log.",
+    "credentials_accepted": "bool: LiveKit accepted lk's credentials; None if it was not asked.",
+    "project": "str: the project that lk used, by name or subdomain.",
+}
+
+INACTIVE = "shut down due to inactivity"
+# A log has no end: it is read until it is quiet, and not for long.
+LOG_S, QUIET_S = 10.0, 2.0
+LOG_BYTES = 4 * 1024 * 1024
+# Between the last moment at which lk may still run and the collector's own deadline.
+MARGIN_S = process.GRACE_S + 0.5
+
+
+class _Log(NamedTuple):
+    """What came of reading the log: the signal C(logs), the agent's lines, and the limits."""
+
+    state: str
+    lines: list[str]
+    limits: list[str]
+
+
+def collect(options: dict[str, Any], deadline: float) -> Record:
+    """Gather the record of the agent; C(deadline) is an absolute C(time.monotonic())."""
+    repeat = lk.command(options, "status", "versions", "logs")
+    last = deadline - MARGIN_S
+    try:
+        session = lk.open_session(options, last)
+    except lk.LkError as error:
+        return unknown("agent", str(error), repeat=repeat, signals=dict.fromkeys(SIGNALS))
+    with ThreadPoolExecutor(3) as pool:
+        log = pool.submit(_ask_log, session, min(last, time.monotonic() + LOG_S))
+        asked_status = pool.submit(_ask, session, "status", last)
+        asked_versions = pool.submit(_ask, session, "versions", last)
+    within = span(options.get("attempt"), float(options.get("now") or time.time()))
+    log_read, status, versions = log.result(), asked_status.result(), asked_versions.result()
+    seen: dict[str, Any] = {
+        **dict.fromkeys(SIGNALS),
+        "lk_version": ".".join(map(str, session.version)) if session.version else None,
+        "id": session.agent_id,
+        "logs": log_read.state,
+        **(read_log(log_read.lines, within, session.secrets) if log_read.lines else {}),
+    }
+    limits = list(log_read.limits)
+    if isinstance(versions, lk.LkError):
+        limits.append(f"the agent's versions could not be read: {versions}")
+    else:
+        seen.update(_version_signals(versions_of(versions)))
+    if isinstance(status, lk.LkError):
+        return _without_status(status, seen, limits, repeat)
+    return _with_status(status, seen, limits, repeat)
+
+
+def _ask(session: lk.Session, what: str, deadline: float) -> lk.Answer | lk.LkError:
+    try:
+        return lk.read(session, what, deadline)
+    except lk.LkError as error:
+        return error
+
+
+def _ask_log(session: lk.Session, deadline: float) -> _Log:
+    """Read the log until it is quiet: C(lk agent logs) follows it for as long as LiveKit lets it."""
+    try:
+        result = lk.call(
+            session,
+            ["logs"],
+            deadline,
+            limit_bytes=LOG_BYTES,
+            stop_when=lambda output, quiet_s: len(output) > 0 and quiet_s > QUIET_S,
+        )
+        lines = agent_lines(result.stdout)
+        if INACTIVE in result.stderr or INACTIVE in result.stdout:
+            return _Log("asleep", [], ["no log is kept while the agent sleeps, so it says nothing of the attempt"])
+        if not lines and result.returncode:
+            lk.check(session, result)
+    except lk.LkError as error:
+        return _Log("unavailable", [], [f"the agent's log could not be read: {error}"])
+    if not lines:
+        return _Log("empty", [], ["the agent's log was empty while it was read"])
+    limits = ["the log is the newest instance's alone"]
+    if result.truncated:
+        limits.append(f"the log was read to its first {LOG_BYTES // 2**20} MiB")
+    elif result.returncode:
+        limits.append("the log broke off")
+    return _Log("read", lines, limits)
+
+
+def _version_signals(versions: list[dict[str, Any]]) -> dict[str, Any]:
+    newest = versions[0] if versions else {}
+    meaning = condition_of(newest.get("status"))
+    return {
+        "versions": versions,
+        "newest_version_failed": None if meaning is None else meaning == "failed",
+        "newest_is_current": newest.get("current"),
+    }
+
+
+def _without_status(error: lk.LkError, signals: dict[str, Any], limits: list[str], repeat: str) -> Record:
+    """The record when LiveKit did not tell the status: what the log says still counts."""
+    limits = [str(error), *limits]
+    state = "unknown"
+    if error.reason == "no_agent":
+        state = "faulty"
+        signals.update(found=False, credentials_accepted=True)
+    elif error.reason == "unauthorized":
+        signals["credentials_accepted"] = False
+    elif signals["logs"] == "asleep":
+        signals["condition"] = "asleep"
+        limits.append("that the agent sleeps is known from its log's absence alone")
+    return record("agent", state, str(error), signals=signals, limits=limits, repeat=repeat)
+
+
+def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], repeat: str) -> Record:
+    agent_id = signals["id"] or answer.agent_id
+    deployments = deployments_of(answer, agent_id)
+    happenings = events_of(answer, agent_id)
+    production = [item for item in deployments or [] if item["deployment"] in (None, PRODUCTION)]
+    worst = min(production, key=lambda item: WORST_FIRST.index(condition_of(item["status"])), default={})
+    replicas = [item["replicas"] for item in production if item["replicas"] is not None]
+    signals.update(
+        found=deployments is not None,
+        id=agent_id,
+        name=name_of(answer, agent_id),
+        deployments=deployments,
+        status=worst.get("status"),
+        replicas=sum(replicas) if replicas else None,
+        version=worst.get("version"),
+        deployed_at=worst.get("deployed_at"),
+        credentials_accepted=True,
+        project=answer.project,
+    )
+    if happenings is not None:
+        signals["crashes"] = sum(item["count"] for item in happenings if item["type"] == "APPLICATION_CRASHED")
+        signals["events_types"] = sorted({item["type"] for item in happenings})
+    signals["condition"], doubt = _condition(signals)
+    limits.extend(doubt)
+    events = [
+        event(item["at"], f"LiveKit counts {item['count']} times {item['type']} of the agent")
+        for item in happenings or []
+        if item["at"]
+    ]
+    if signals["deployed_at"]:
+        events.append(event(signals["deployed_at"], f"the agent was deployed, version {signals['version']}"))
+    return record(
+        "agent", _state(signals), _summary(signals), signals=signals, events=events, limits=limits, repeat=repeat
+    )
+
+
+def _condition(signals: dict[str, Any]) -> tuple[str | None, list[str]]:
+    """Return what the status means with all that is known beside it, and the limits of that."""
+    status = signals["status"]
+    condition = condition_of(status)
+    if status and condition is None:
+        return None, [f"the status {status!r} is not one that LiveKit documents: nothing follows from it"]
+    crashed = signals["crashes"] or signals["log_crashed"]
+    # Idle agents of the free plan were seen with it while they worked (livekit/livekit#4394).
+    if status and status.strip().lower() == "error" and not signals["replicas"] and not crashed:
+        return None, ["the status 'Error' without replicas and without a crash is also seen on healthy idle agents"]
+    return condition, []
+
+
+def _state(signals: dict[str, Any]) -> str:
+    if not signals["found"] or signals["condition"] in ("failed", "gone") or signals["log_crashed"]:
+        return "faulty"
+    return "healthy" if signals["condition"] in ("ready", "asleep", "waking") else "unknown"
+
+
+def _summary(signals: dict[str, Any]) -> str:
+    if not signals["found"]:
+        return f"the project has no agent {signals['id']}"
+    parts = [f"agent {signals['id']} is {signals['status'] or 'without a deployment'}"]
+    if signals["replicas"] is not None:
+        parts.append(f"replicas {signals['replicas']}")
+    if signals["version"]:
+        parts.append(
+            f"version {signals['version']}" + (f" of {signals['deployed_at']}" if signals["deployed_at"] else "")
+        )
+    if signals["crashes"]:
+        parts.append(f"crashes {signals['crashes']}")
+    if signals["log_missing_names"]:
+        parts.append(f"its log misses {', '.join(signals['log_missing_names'])}")
+    elif signals["log_crashed"]:
+        parts.append("its log shows a crash")
+    return ", ".join(parts)

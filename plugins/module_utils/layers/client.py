@@ -1,0 +1,222 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layer C(client): did a person connect, publish a microphone, and wait alone? Asks LiveKit's server API.
+
+A room lives as long as someone is in it (and some seconds longer), so all this is about now: a user who gave up has
+left no trace here, and nothing follows from that.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, rfc3339, window
+
+SIGNALS: dict[str, str] = {
+    "sessions": "int: rooms with at least one person, our own left out.",
+    "waiting": "int: those of them in which a person is connected and no agent is.",
+    "served": "int: those of them in which an agent is active.",
+    "room": "str: the room examined: the longest waiting of the attempt's window, else the attempt's own.",
+    "room_created_at": "str: when it was created, RFC 3339.",
+    "waiting_since": "str: since when a person waits in it, RFC 3339 on the controller's clock; None if no one waits.",
+    "waiting_seconds": "float: how long that was at the run's start.",
+    "person_connected": "bool: a person is connected to it; None if no room is the attempt's: nothing is known then.",
+    "microphone_published": "bool: a person in it publishes audio.",
+    "microphone_muted": "bool: all this audio is muted; None if there is none.",
+    "agent_state": "str: the connection state of the agent in it: JOINING, JOINED, ACTIVE; None if there is none.",
+    "dispatches": "int: agent dispatches of the room; None if they could not be listed.",
+    "dispatch_names": "list: the agent names that they ask for, '' for automatic dispatch.",
+    "dispatch_deployments": "list: the deployments that they ask for, '' for production.",
+    "jobs": "int: jobs of these dispatches that a worker accepted.",
+    "credentials_accepted": "bool: LiveKit accepted the API key and secret; None if it could not be asked.",
+    "server_clock_offset_ms": "int: LiveKit's clock minus the controller's, to about a second.",
+}
+
+# Enough for any project that one person looks after; listing participants costs one call a room.
+MOST_ROOMS = 40
+_NO_PERSONS = ("AGENT", "INGRESS", "EGRESS")
+# A server clock that is read to a second is corrected only where it is off by more than that.
+TRUSTED_OFFSET_MS = 2000
+_MARGIN_S = 0.5
+_REPEAT = "lk room list && lk room participants list ROOM && lk dispatch list ROOM"
+
+Room = dict[str, Any]
+
+
+def collect(options: dict[str, Any], deadline: float) -> Record:
+    """Gather the record of the person's side; C(deadline) is an absolute C(time.monotonic())."""
+    last = deadline - _MARGIN_S
+    limits: list[str] = []
+    try:
+        with Api(options) as api:
+            rooms = _rooms_with_people(api, options, last, limits)
+            chosen = choose(rooms, options)
+            dispatches = _dispatches(api, chosen, last, limits) if chosen else None
+            offset_ms = api.clock_offset_ms
+    except LiveKitError as error:
+        signals: dict[str, Any] = dict.fromkeys(SIGNALS)
+        if error.reason == "unauthenticated":
+            signals["credentials_accepted"] = False
+        return unknown("client", str(error), repeat=_REPEAT, signals=signals)
+    return examine(rooms, chosen, dispatches, options, limits, offset_ms)
+
+
+def _rooms_with_people(api: Api, options: Mapping[str, Any], deadline: float, limits: list[str]) -> list[Room]:
+    """List the rooms that a real person is in: name, created_at, people, agents."""
+    prefix = options.get("probe_room_prefix")
+    listed = [room for room in api.rooms(deadline) if not (prefix and room["name"].startswith(prefix))]
+    listed.sort(key=lambda room: float(room["created_at"]), reverse=True)
+    if len(listed) > MOST_ROOMS:
+        limits.append(f"only the {MOST_ROOMS} newest of {len(listed)} rooms were examined")
+    inside = api.participants([room["name"] for room in listed[:MOST_ROOMS]], deadline)
+    synthetic = [str(user) for user in options.get("synthetic_users") or [] if user]
+    rooms = [
+        {
+            "name": room["name"],
+            "created_at": room["created_at"],
+            "people": [item for item in inside[room["name"]] if is_person(item, synthetic)],
+            "agents": [item for item in inside[room["name"]] if item["kind"] == "AGENT"],
+        }
+        for room in listed
+        if room["name"] in inside
+    ]
+    if api.clock_offset_ms is not None and abs(api.clock_offset_ms) > TRUSTED_OFFSET_MS:
+        limits.append(
+            f"LiveKit's clock is off by {api.clock_offset_ms / 1000:+.0f} s, which its times were corrected by"
+        )
+        rooms = [_shifted(room, -api.clock_offset_ms / 1000) for room in rooms]
+    return [room for room in rooms if room["people"]]
+
+
+def _shifted(room: Room, seconds: float) -> Room:
+    def shift(item: dict[str, Any], name: str) -> dict[str, Any]:
+        return {**item, name: item[name] + seconds if item[name] else item[name]}
+
+    inside = {side: [shift(item, "joined_at") for item in room[side]] for side in ("people", "agents")}
+    return {**shift(room, "created_at"), **inside}
+
+
+def _dispatches(api: Api, room: Room, deadline: float, limits: list[str]) -> list[dict[str, Any]] | None:
+    try:
+        return api.dispatches(room["name"], deadline)
+    except LiveKitError as error:
+        limits.append(f"the room's dispatches could not be listed: {error}")
+        return None
+
+
+def is_person(participant: Mapping[str, Any], synthetic: list[str]) -> bool:
+    """Whether a participant is a connected human being, and none of the synthetic users."""
+    return (
+        participant["kind"] not in _NO_PERSONS
+        and participant["state"] in ("JOINED", "ACTIVE")
+        and not any(user in participant["identity"] for user in synthetic)
+    )
+
+
+def is_waiting(room: Room) -> bool:
+    """Whether a person is active in the room and no agent is in it at all."""
+    return not room["agents"] and any(person["state"] == "ACTIVE" for person in room["people"])
+
+
+def since(room: Room) -> float:
+    """When the first of the people that are in the room joined, seconds since 1970."""
+    return min(float(person["joined_at"]) for person in room["people"])
+
+
+def choose(rooms: list[Room], options: Mapping[str, Any]) -> Room | None:
+    """Pick the room that the attempt is about; None if none can be it.
+
+    Waiting rooms come first, those joined in the attempt's window before older ones, the longest waiting first; then
+    the room that was joined nearest to the attempt, in its window.
+    """
+    now = float(options.get("now") or time.time())
+    attempt = options.get("attempt")
+    begin, end = window(attempt, now)
+    waiting = [room for room in rooms if is_waiting(room) and since(room) <= end]
+    if waiting:
+        return min(waiting, key=lambda room: (since(room) < begin, since(room)))
+    moment = parse_time((attempt or {}).get("at")) or now
+    joined = [room for room in rooms if begin <= since(room) <= end]
+    return min(joined, key=lambda room: abs(since(room) - moment), default=None)
+
+
+def examine(
+    rooms: list[Room],
+    chosen: Room | None,
+    dispatches: list[dict[str, Any]] | None,
+    options: Mapping[str, Any],
+    limits: list[str],
+    offset_ms: int | None,
+) -> Record:
+    """Make the record from the rooms with people in them, the one chosen, and that one's dispatches."""
+    signals: dict[str, Any] = {
+        **dict.fromkeys(SIGNALS),
+        "sessions": len(rooms),
+        "waiting": sum(is_waiting(room) for room in rooms),
+        "served": sum(any(agent["state"] == "ACTIVE" for agent in room["agents"]) for room in rooms),
+        "credentials_accepted": True,
+        "server_clock_offset_ms": offset_ms,
+    }
+    if chosen is None:
+        others = f"; {len(rooms)} other sessions are on" if rooms else ""
+        summary = f"no room of the attempt is open now, so nothing can be said of it{others}"
+        return record("client", "unknown", summary, signals=signals, limits=[summary, *limits], repeat=_REPEAT)
+    now = float(options.get("now") or time.time())
+    audio = [track for person in chosen["people"] for track in person["tracks"] if track["type"] == "AUDIO"]
+    signals.update(
+        room=chosen["name"],
+        room_created_at=_moment(chosen["created_at"]),
+        person_connected=True,
+        microphone_published=bool(audio),
+        microphone_muted=all(track["muted"] for track in audio) if audio else None,
+        agent_state=chosen["agents"][0]["state"] if chosen["agents"] else None,
+    )
+    if is_waiting(chosen):
+        signals["waiting_since"] = _moment(since(chosen))
+        signals["waiting_seconds"] = round(max(0.0, now - since(chosen)), 1)
+    if dispatches is not None:
+        signals.update(
+            dispatches=len(dispatches),
+            dispatch_names=[item["agent_name"] for item in dispatches],
+            dispatch_deployments=[item["deployment"] for item in dispatches],
+            jobs=sum(len(item["jobs"]) for item in dispatches),
+        )
+    return record(
+        "client",
+        "healthy" if audio and not signals["microphone_muted"] else "faulty",
+        _summary(signals),
+        signals=signals,
+        events=_events(chosen),
+        limits=limits,
+        repeat=_REPEAT.replace("ROOM", shlex.quote(chosen["name"])),
+    )
+
+
+def _summary(signals: Mapping[str, Any]) -> str:
+    microphone = "without a microphone"
+    if signals["microphone_published"]:
+        microphone = "with a muted microphone" if signals["microphone_muted"] else "with a microphone"
+    if signals["waiting_since"]:
+        return f"a person {microphone} has waited alone for {signals['waiting_seconds']:.0f} s in {signals['room']}"
+    return f"a person {microphone} is in {signals['room']} with an agent that is {signals['agent_state']}"
+
+
+def _events(room: Room) -> list[dict[str, Any]]:
+    moments = [(room["created_at"], f"room {room['name']} was created")]
+    moments += [(person["joined_at"], f"a person joined {room['name']}") for person in room["people"]]
+    moments += [(agent["joined_at"], f"an agent joined {room['name']}") for agent in room["agents"]]
+    return [event(text, what) for text, what in ((_moment(at), what) for at, what in moments) if text]
+
+
+def _moment(epoch: float) -> str | None:
+    """A time in seconds since 1970 as RFC 3339; None for one that is not set, or out of range."""
+    try:
+        return rfc3339(epoch) if epoch > 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,196 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Layer 2 seen from inside: ngrok's inspector lists the calls that came through the tunnel, so it can prove a silence.
+
+The API is that of https://ngrok.com/docs/agent/api/, on the host that runs ngrok, without authentication. It lists
+whole requests, with their secrets: only method, path, status and time leave this module.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.http import PROBE_HEADER, parse_url, request
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
+    HOST_CLOCK_UNCERTAINTY_S,
+    host_offset,
+    in_windows,
+    parse_time,
+    rfc3339,
+    span,
+)
+
+SIGNALS = {
+    "inspector_readable": "bool|None: the inspector lists requests; None if it was not asked",
+    "inspector_covers": "bool|None: a request from before the attempt is listed, so the list reaches back; else None",
+    "inspector_callbacks": "int|None: POSTs to the callback's path in the span, ours left out; None if unreadable",
+    "inspector_statuses": "list[int]|None: the statuses of these, oldest first; a call without an answer has none",
+    "inspector_oldest": "str|None: time of the oldest request listed, RFC 3339, the controller's clock",
+    "tunnel_urls": "list[str]|None: public URLs of the tunnels that run; None if they could not be listed",
+}
+
+DEFAULT_URL = "http://127.0.0.1:4040"
+# The inspector keeps bodies: a long list may be too much to read, a short one reaches back less.
+_LIST_LENGTHS = (500, 50)
+_BODY_LIMIT = 8 * 1024 * 1024
+_MOST_EVENTS = 50
+_REPEAT = "curl -sS {url}/api/requests/http | jq -c '.requests[] | [.start, .request.uri, .response.status]'"
+
+
+class Call(NamedTuple):
+    """One request that came through the tunnel. C(at) is seconds since 1970, the controller's clock."""
+
+    at: float
+    method: str
+    path: str
+    status: int | None
+    ours: bool
+
+
+def collect(options: dict[str, Any], deadline: float) -> Record:
+    """Ask the inspector at C(inspector_url); return the record by C(deadline), an absolute C(time.monotonic())."""
+    try:
+        target = parse_url(options.get("inspector_url") or DEFAULT_URL, "voiceops_inspector_url")
+        path = parse_url(options.get("callback_url"), "voiceops_callback_url").path
+    except ValueError as exc:
+        return unknown("tunnel", redact(str(exc)), signals=dict.fromkeys(SIGNALS))
+    base = f"{target.scheme}://{target.url.split('//', 1)[1].split('/', 1)[0]}"
+    repeat = _REPEAT.format(url=shlex.quote(base))
+    tunnels, _why = _fetch(f"{base}/api/tunnels", "tunnels", deadline)
+    listed, why = None, ""
+    for length in _LIST_LENGTHS:
+        listed, why = _fetch(f"{base}/api/requests/http?limit={length}", "requests", deadline)
+        if listed is not None:
+            break
+    signals: dict[str, Any] = dict.fromkeys(SIGNALS)
+    signals["tunnel_urls"] = None if tunnels is None else tunnel_urls(tunnels)
+    if listed is None:
+        signals["inspector_readable"] = False
+        return unknown("tunnel", f"ngrok's inspector at {base}: {why}", repeat=repeat, signals=signals)
+
+    now = float(options.get("now") or time.time())
+    calls = read_calls(listed, host_offset(now, time.time()), options.get("probes") or [], _users(options))
+    when = span(options.get("attempt"), now, HOST_CLOCK_UNCERTAINTY_S)
+    signals.update(judge(calls, path, when))
+    count = signals["inspector_callbacks"]
+    shown = [call for call in calls if _is_callback(call, path)]
+    no_tunnel = signals["tunnel_urls"] == []
+    return record(
+        "tunnel",
+        "faulty" if no_tunnel else "healthy",
+        "ngrok runs without a tunnel"
+        if no_tunnel
+        else f"ngrok's inspector lists {count} calls of the route in the attempt",
+        signals=signals,
+        events=[_event(call) for call in shown[-_MOST_EVENTS:]],
+        limits=[] if signals["inspector_covers"] else ["ngrok's inspector lists no request from before the attempt"],
+        repeat=repeat,
+    )
+
+
+def _fetch(url: str, key: str, deadline: float) -> tuple[list[Any] | None, str]:
+    """Get a list from the API: (list, ""), or (None, why not)."""
+    exchange = request(parse_url(url, "voiceops_inspector_url"), deadline=deadline, body_limit=_BODY_LIMIT)
+    if exchange.status is None:
+        return None, clip(redact(f"{exchange.failure}: {exchange.error}"), 200)
+    if exchange.truncated:
+        return None, "its answer is too long, or does not end"
+    try:
+        answer = json.loads(exchange.body)
+    except (ValueError, RecursionError):
+        answer = None
+    items = answer.get(key) if isinstance(answer, dict) else None
+    if exchange.status != 200 or not isinstance(items, list):
+        return None, f"expected a JSON list of {key}, got something else with status {exchange.status}"
+    return items, ""
+
+
+def tunnel_urls(tunnels: Iterable[Any]) -> list[str]:
+    """List the public URLs of C(/api/tunnels)."""
+    urls = [tunnel.get("public_url") for tunnel in tunnels if isinstance(tunnel, dict)]
+    return [clip(redact(url), 300) for url in urls if isinstance(url, str)]
+
+
+def read_calls(
+    listed: Iterable[Any], offset: float, probes: Sequence[Mapping[str, Any]], synthetic_users: Sequence[str]
+) -> list[Call]:
+    """Read the items of C(/api/requests/http) that make sense, oldest first.
+
+    C(offset) is this host's clock minus the controller's, in seconds; C(probes) are our windows on the latter.
+    """
+    calls = []
+    for item in listed:
+        asked = item.get("request") if isinstance(item, dict) else None
+        start = parse_time(item.get("start")) if isinstance(asked, dict) else None
+        if asked is None or start is None:
+            continue
+        at = start - offset
+        ours = in_windows(at, probes) or _marked_ours(asked, synthetic_users)
+        calls.append(Call(at, str(asked.get("method")).upper(), _path(asked.get("uri")), _status(item), ours))
+    return sorted(calls, key=lambda call: call.at)
+
+
+def judge(calls: Sequence[Call], path: str, when: tuple[float, float]) -> dict[str, Any]:
+    """Derive the signals of the calls (oldest first) for the callback's path and the attempt's span."""
+    start, end = when
+    counted = [call for call in calls if _is_callback(call, path) and not call.ours and start <= call.at <= end]
+    return {
+        "inspector_readable": True,
+        "inspector_covers": True if calls and calls[0].at < start else None,
+        "inspector_callbacks": len(counted),
+        "inspector_statuses": [call.status for call in counted if call.status is not None],
+        "inspector_oldest": rfc3339(calls[0].at) if calls else None,
+    }
+
+
+def _users(options: Mapping[str, Any]) -> list[str]:
+    return [str(user) for user in options.get("synthetic_users") or [] if user]
+
+
+def _is_callback(call: Call, path: str) -> bool:
+    return call.method == "POST" and call.path.rstrip("/") == _path(path).rstrip("/")
+
+
+def _path(uri: Any) -> str:
+    try:
+        return urlsplit(str(uri)).path
+    except ValueError:
+        return ""
+
+
+def _status(item: Mapping[str, Any]) -> int | None:
+    """Return the answer's status; None while there is none. Older versions have the text "200 OK" alone."""
+    response = item.get("response")
+    response = response if isinstance(response, dict) else {}
+    match = re.match(r"[1-5]\d\d\b", str(response.get("status_code") or response.get("status")))
+    return int(match[0]) if match else None
+
+
+def _marked_ours(asked: Mapping[str, Any], synthetic_users: Sequence[str]) -> bool:
+    """Say whether a request carries our marks, or the id of a user who is never real."""
+    headers = asked.get("headers")
+    values = {str(name).lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
+    if PROBE_HEADER.lower() in values or "voiceops.livekit/" in values.get("user-agent", ""):
+        return True
+    try:
+        raw = base64.b64decode(str(asked.get("raw") or "")).decode("utf-8", "replace").lower()
+    except ValueError:
+        raw = ""
+    return any(user.lower() in raw for user in synthetic_users)
+
+
+def _event(call: Call) -> dict[str, Any]:
+    outcome = call.status if call.status is not None else "no answer yet"
+    return event(
+        rfc3339(call.at), f"through the tunnel: POST {clip(redact(call.path), 120)}: {outcome}", ours=call.ours
+    )

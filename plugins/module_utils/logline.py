@@ -1,0 +1,93 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what a line of the service's log says: error codes, an HTTP status, a user. Pure functions over any text.
+
+Prisma's codes are those of https://www.prisma.io/docs/orm/reference/error-reference. Texts change between its engines,
+so codes count, and texts only where an engine shows no code.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+
+# getaddrinfo's, which Node writes like the others; Python's errno does not know them.
+_RESOLVER = ("ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NONAME", "ENODATA", "ESERVFAIL", "ETIMEOUT")
+_ERRNO_NAMES = frozenset(errno.errorcode.values()) | frozenset(_RESOLVER)
+_CODE = re.compile(r"\bP[1-6]\d{3}\b|\bERR_[A-Z0-9_]{2,60}\b|\bSQLITE_[A-Z_]{2,40}\b|\bE[A-Z0-9_]{2,20}\b", re.ASCII)
+# PrismaClientInitializationError carries its code beside the message; libc and the kernel write texts.
+_TEXTS = (
+    (re.compile(r"Can.t reach database server"), "P1001"),
+    (re.compile(r"Authentication failed against database"), "P1000"),
+    (re.compile(r"[Nn]o space left on device"), "ENOSPC"),
+    (re.compile(r"database is locked"), "SQLITE_BUSY"),
+    (re.compile(r"attempt to write a readonly database"), "SQLITE_READONLY"),
+)
+# ENOSPC also means that inotify has no watches left, with all the room in the world.
+_NO_WATCHES = re.compile(r"watch", re.I)
+
+_METHOD = r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b"
+_STATUSES = (
+    # "POST /a HTTP/1.1" 201 · POST /a 201 in 87ms · POST /a -> 201
+    re.compile(rf"{_METHOD}[\"' ]+\S{{1,2000}}?(?: HTTP/[\d.]+)?[\"']?\s*(?:[-=]+>|→|-|:)?\s*([1-5]\d\d)\b(?![.:\d])"),
+    # status=201 · "statusCode": 500
+    re.compile(r"\bstatus(?:[ _]?[Cc]ode)?[\"']?\s*[=:]\s*[\"']?([1-5]\d\d)\b"),
+)
+_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)
+_ERROR = re.compile(
+    r"(?:[Ee]rror|ERROR|[Ee]xception|EXCEPTION)\b|\b(?:FATAL|[Ff]atal|[Pp]anic|[Uu]nhandled)\b"
+    r"|Out of memory|oom-kill|Under-voltage|[Ff]ailed (?:to|with)|code=(?:exited|killed|dumped), status=(?!0/)"
+)
+_RESTART = re.compile(r"Scheduled restart job")
+_REQUEST = re.compile(rf"{_METHOD}|(?<!\w)/\w+/\w+")
+
+# Lets through, in PCRE2 as in Python, every line in which the functions below can find something.
+PREFILTER = (
+    r"[Ee]rror|ERROR|xception|EXCEPTION|FATAL|[Ff]atal|[Pp]anic|[Uu]nhandled|Out of memory|oom-kill|Under-voltage"
+    r"|[Ff]ailed|code=|Scheduled restart|P[1-6]\d{3}|ERR_|SQLITE_|\bE[A-Z0-9]{2}|reach database|against database"
+    r"|o space left|is locked|readonly database|\b5\d\d\b"
+)
+
+
+def codes(text: str) -> list[str]:
+    """List the error codes that C(text) names: Prisma's, errno's, Node's ERR_*, SQLite's; each once, in order."""
+    found = [
+        code
+        for code in _CODE.findall(text)
+        if not code.startswith("E") or code.startswith("ERR_") or code in _ERRNO_NAMES
+    ]
+    found += [code for pattern, code in _TEXTS if pattern.search(text)]
+    return list(dict.fromkeys(found))
+
+
+def status(text: str) -> int | None:
+    """Return the HTTP status, if C(text) looks like a line of an access log."""
+    matches = (pattern.search(text) for pattern in _STATUSES)
+    return next((int(match[1]) for match in matches if match), None)
+
+
+def user(text: str) -> str | None:
+    """Return the first UUID in C(text), in lower case: log lines of a callback name no other than the user's."""
+    match = _UUID.search(text)
+    return match[0].lower() if match else None
+
+
+def is_error(text: str, priority: int) -> bool:
+    """Say whether a line is one of an error, by its syslog priority or its words."""
+    return priority <= 3 or _ERROR.search(text) is not None
+
+
+def is_restart(text: str) -> bool:
+    """Say whether systemd restarts the unit after it ended by itself."""
+    return _RESTART.search(text) is not None
+
+
+def names_request(text: str) -> bool:
+    """Say whether C(text) names a request: an HTTP method, or a path of two parts at least."""
+    return _REQUEST.search(text) is not None
+
+
+def is_disk_full(text: str) -> bool:
+    """Say whether C(text) complains of a full disk, and not of used up file watches."""
+    return "ENOSPC" in codes(text) and _NO_WATCHES.search(text) is None

@@ -1,0 +1,268 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load the rules, which say how a cause is told from its evidence, and the remedies, which say what to do about it.
+
+A folder of rules holds YAML files, each a list of rules, and C(remedies.yml), a list of remedies. Rules keep the order
+of the files' names and of the lists: the first confirmed one is the verdict (see classify.py).
+
+A rule:
+  id            name of the cause; unique, a user's rule may not replace another one
+  layer         the layer it is a fault of
+  title         one line without a full stop
+  state         fault (default), inconclusive or healthy: what a confirmed rule makes the verdict's state
+  when          expressions (expressions.py); all true confirms the cause, one false rules it out
+  unless        expressions; one true rules the cause out, unknown ones do not matter
+  because       text, or list of texts, told if the cause is confirmed; C({{ layer.signal }}) puts figures in
+  otherwise     text told if it is ruled out, instead of the condition that failed
+  explains      ids of causes that are only effects if this one is confirmed
+  look_alikes   ids of causes that are easily taken for this one
+  remedy        id of a remedy; none by default
+  advice        text: what to do, in words; with the command to type, if there is no remedy
+
+A remedy: C(id), C(title), C(command) (text) and C(unattended): C(yes), C(guard) (behind limits) or C(no).
+
+For the controller only: PyYAML is imported when rules are loaded.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, dispatch
+from ansible_collections.voiceops.livekit.plugins.module_utils.expressions import (
+    ExpressionError,
+    Vocabulary,
+    check,
+    check_text,
+)
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers import (
+    agent,
+    callback,
+    client,
+    inspector,
+    secrets,
+    service,
+    tunnel,
+)
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS
+
+Rule = dict[str, Any]
+
+REMEDIES_FILE = "remedies.yml"
+STATES = ("fault", "inconclusive", "healthy")
+UNATTENDED = ("yes", "guard", "no")
+# YAML 1.1 reads a bare yes or no as a boolean.
+_YAML_BOOLEANS = {True: "yes", False: "no"}
+_ID = re.compile(r"[a-z][a-z0-9_]*")
+
+# What every record tells by itself, beside its layer's own signals.
+COMMON_SIGNALS = {
+    "host_reachable": "bool: whether the layer's host could be reached; None if nobody tried",
+}
+ATTEMPT = {
+    "at": "str: when the user tried, RFC 3339 UTC",
+    "source": "str: given, waiting_session or now",
+    "since": "str: begin of the window that was looked at",
+    "until": "str: its end",
+    "precision_s": "float: how exactly the time is known, in seconds",
+}
+SETTINGS = {
+    "agent_dir": "str: folder of the agent's source, with its livekit.toml",
+    "agent_id": "str: the cloud agent's id",
+    "agent_name": "str: the dispatch name; empty for automatic dispatch",
+    "callback_url": "str: the URL that the agent calls",
+    "service_host": "str: the inventory's name of the service's host",
+    "service_unit": "str: the service's systemd unit",
+    "tunnel_host": "str: the inventory's name of the tunnel's host",
+}
+
+_RULE_TYPES: dict[str, tuple[type, ...]] = {
+    "id": (str,),
+    "layer": (str,),
+    "title": (str,),
+    "state": (str,),
+    "when": (list,),
+    "unless": (list,),
+    "because": (str, list),
+    "otherwise": (str,),
+    "explains": (list,),
+    "look_alikes": (list,),
+    "remedy": (str, type(None)),
+    "advice": (str,),
+}
+_RULE_REQUIRED = ("id", "layer", "title", "when", "because")
+_REMEDY_TYPES: dict[str, tuple[type, ...]] = {
+    "id": (str,),
+    "title": (str,),
+    "command": (str,),
+    "unattended": (str, bool),
+}
+_TYPE_NAMES = {str: "a text", list: "a list", type(None): "null", bool: "yes or no"}
+
+
+class RuleError(ValueError):
+    """A rule or remedy that cannot be used; names the file, the id, the key and what was expected."""
+
+
+def vocabulary() -> Vocabulary:
+    """Return all names that a rule may use, by layer, and by C(attempt) and C(settings)."""
+    layers = {
+        "client": client.SIGNALS,
+        "tunnel": {**tunnel.SIGNALS, **inspector.SIGNALS},
+        "secrets": secrets.SIGNALS,
+        "callback": callback.SIGNALS,
+        "service": {**service.SIGNALS, **correlate.SIGNALS},
+        "agent": agent.SIGNALS,
+        "dispatch": dispatch.SIGNALS,
+    }
+    known = {layer: {**COMMON_SIGNALS, **signals} for layer, signals in layers.items()}
+    return {**known, "attempt": ATTEMPT, "settings": SETTINGS}
+
+
+def load(folder: str, extra: str | None = None, names: Vocabulary | None = None) -> list[Rule]:
+    """Return the rules of C(folder) and of the user's own folder C(extra), checked, in the order of precedence.
+
+    Files of both folders are read in the order of their names. Every key of a rule is present in the result, and
+    C(remedy) holds the whole remedy, or None. C(names) is R(vocabulary) by default. Raises RuleError.
+    """
+    names = vocabulary() if names is None else names
+    files = sorted((path for each in (folder, extra) if each for path in _files(each)), key=lambda path: path.name)
+    remedies = _unique(
+        _remedy(item, path.name, names) for path in files if path.name == REMEDIES_FILE for item in _items(path)
+    )
+    rules = _unique(
+        _rule(item, path.name, names) for path in files if path.name != REMEDIES_FILE for item in _items(path)
+    )
+    for rule in rules.values():
+        rule["remedy"] = _resolve(rule, remedies)
+    _check_references(rules)
+    return list(rules.values())
+
+
+def _files(folder: str) -> list[Path]:
+    path = Path(folder)
+    if not path.is_dir():
+        raise RuleError(f"{folder}: expected a folder with rules (*.yml)")
+    return [*path.glob("*.yml"), *path.glob("*.yaml")]
+
+
+def _items(path: Path) -> list[Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise RuleError(f"{path.name}: expected YAML, got: {' '.join(str(exc).split())}") from exc
+    if not isinstance(content, list):
+        raise RuleError(f"{path.name}: expected a list, got {type(content).__name__}")
+    return content
+
+
+def _unique(items: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    known: dict[str, dict[str, Any]] = {}
+    for item in items:
+        first = known.setdefault(item["id"], item)
+        if first is not item:
+            raise RuleError(f"{item['file']}: {item['id']}: id: expected a new one, {first['file']} has it already")
+    return known
+
+
+def _remedy(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
+    remedy = _checked_keys(item, file, _REMEDY_TYPES, required=tuple(_REMEDY_TYPES))
+    where = f"{file}: {remedy['id']}"
+    unattended = _YAML_BOOLEANS.get(remedy["unattended"], remedy["unattended"])
+    _one_of(f"{where}: unattended", unattended, UNATTENDED)
+    _check_all(f"{where}: command", [remedy["command"]], names, check_text)
+    return {**remedy, "unattended": unattended, "file": file}
+
+
+def _rule(item: Any, file: str, names: Vocabulary) -> Rule:
+    given = _checked_keys(item, file, _RULE_TYPES, required=_RULE_REQUIRED)
+    where = f"{file}: {given['id']}"
+    rule: Rule = {"state": "fault", "remedy": None, "otherwise": "", "advice": "", **given}
+    _one_of(f"{where}: layer", rule["layer"], LAYERS)
+    _one_of(f"{where}: state", rule["state"], STATES)
+    if isinstance(rule["because"], str):
+        rule["because"] = [rule["because"]]
+    for key in ("when", "unless", "because", "explains", "look_alikes"):
+        rule[key] = _texts(f"{where}: {key}", rule.get(key, []))
+    if not rule["when"]:
+        raise RuleError(f"{where}: when: expected at least one expression")
+    for key in ("when", "unless"):
+        _check_all(f"{where}: {key}", rule[key], names, check)
+    for key in ("because", "otherwise", "advice"):
+        _check_all(f"{where}: {key}", _as_list(rule[key]), names, check_text)
+    return {**rule, "file": file}
+
+
+def _checked_keys(
+    item: Any, file: str, types: dict[str, tuple[type, ...]], required: tuple[str, ...]
+) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise RuleError(f"{file}: expected a mapping with the keys {', '.join(required)}, got {item!r}")
+    where = f"{file}: {item.get('id', 'one without an id')}"
+    for key in required:
+        if key not in item:
+            raise RuleError(f"{where}: {key}: expected {_expected(types[key])}, but the key is missing")
+    for key, value in item.items():
+        if key not in types:
+            raise RuleError(f"{where}: {key}: expected one of the keys {', '.join(types)}")
+        if not isinstance(value, types[key]):
+            raise RuleError(f"{where}: {key}: expected {_expected(types[key])}, got {value!r}")
+    if not _ID.fullmatch(item["id"]):
+        raise RuleError(f"{where}: id: expected small letters, digits and underscores")
+    return dict(item)
+
+
+def _expected(types: tuple[type, ...]) -> str:
+    return " or ".join(_TYPE_NAMES[each] for each in types)
+
+
+def _one_of(where: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise RuleError(f"{where}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def _texts(where: str, values: list[Any]) -> list[str]:
+    for value in values:
+        if not isinstance(value, str):
+            raise RuleError(f"{where}: expected texts, got {value!r}")
+    return values
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _check_all(where: str, sources: list[str], names: Vocabulary, checker: Any) -> None:
+    for source in sources:
+        try:
+            checker(source, names)
+        except ExpressionError as exc:
+            raise RuleError(f"{where}: {source!r}: {exc}") from exc
+
+
+def _resolve(rule: Rule, remedies: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    if rule["remedy"] is None:
+        return None
+    where = f"{rule['file']}: {rule['id']}: remedy"
+    _one_of(where, rule["remedy"], tuple(remedies))
+    return remedies[rule["remedy"]]
+
+
+def _check_references(rules: dict[str, Rule]) -> None:
+    """Refuse ids that no rule has, and causes that explain each other: one of them must be the root."""
+    for rule in rules.values():
+        for key in ("explains", "look_alikes"):
+            for other in rule[key]:
+                _one_of(f"{rule['file']}: {rule['id']}: {key}", other, tuple(rules))
+    try:
+        graphlib.TopologicalSorter({name: rule["explains"] for name, rule in rules.items()}).prepare()
+    except graphlib.CycleError as exc:
+        circle = " -> ".join(exc.args[1])
+        raise RuleError(f"explains: expected no circle, got {circle}") from exc

@@ -1,0 +1,189 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the service's journal tells of one attempt: which lines are calls of the agent, which errors, which ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import journal, logline
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import in_windows, parse_time, rfc3339
+
+TEXT_LIMIT = 300
+ENTRIES_LIMIT = 200
+_CONTROL_REACH_S = 30 * 86400.0
+_OUR_MARK = "voiceops.livekit/"
+
+
+class Frame(NamedTuple):
+    """What to look for, and where. Times are seconds since 1970 on the controller's clock."""
+
+    unit: str
+    pattern: str
+    """A regular expression that matches a line which is a callback."""
+    since: float
+    until: float
+    start: float
+    """The attempt's span is from here to C(end), the window around it from C(since) to C(until)."""
+    end: float
+    offset: float
+    """The host's clock minus the controller's, in seconds."""
+    probes: Sequence[Mapping[str, Any]] = ()
+    synthetic_users: Sequence[str] = ()
+    secrets: Sequence[object] = ()
+
+
+class Logs(NamedTuple):
+    """What was read: the window's entries and the control's (see L(understand)), and what else decides on silence."""
+
+    window: journal.Reading[dict[str, Any]]
+    control: journal.Reading[dict[str, Any]]
+    oldest: journal.Reading[float]
+    suppressed: journal.Reading[int]
+
+
+def read_logs(frame: Frame, deadline: float) -> Logs:
+    """Read the journal's parts at the same time, each until C(deadline), an absolute C(time.monotonic())."""
+    greps = journal.can_grep(deadline)
+    window = frame.since + frame.offset, frame.until + frame.offset
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        oldest = pool.submit(journal.oldest, deadline)
+        suppressed = pool.submit(journal.suppressed, frame.unit, *window, deadline)
+        control = pool.submit(_read_control, frame, greps, deadline)
+        return Logs(_read_window(frame, greps, deadline), control.result(), oldest.result(), suppressed.result())
+
+
+def _read_window(frame: Frame, greps: bool, deadline: float) -> journal.Reading[dict[str, Any]]:
+    """Read the span first, since it decides, then what is around it. Complete means that the span's callbacks are."""
+    wanted = f"(?:{frame.pattern})|{logline.PREFILTER}"
+
+    def part(pattern: str, since: float, until: float) -> journal.Reading[dict[str, Any]]:
+        query = journal.Query(frame.unit, since + frame.offset, until + frame.offset, pattern)
+        return journal.read(query, lambda entry: understand(entry, frame), greps=greps, deadline=deadline)
+
+    span = part(wanted, frame.start, frame.end)
+    parts = [span]
+    if not span.complete:
+        # A flood of errors must not hide the callbacks.
+        calls = part(frame.pattern, frame.start, frame.end)
+        span.items = [item for item in span.items if not item["callback"]] + calls.items
+        span.complete = calls.complete
+    parts += [part(wanted, frame.since, frame.start - 1e-6), part(wanted, frame.end + 1e-6, frame.until)]
+    return journal.Reading(
+        sorted((item for each in parts for item in each.items), key=lambda item: str(item["at"])),
+        complete=span.complete,
+        readable=False if any(each.readable is False for each in parts) else span.readable,
+        why=next((each.why for each in parts if each.why), ""),
+    )
+
+
+def _read_control(frame: Frame, greps: bool, deadline: float) -> journal.Reading[dict[str, Any]]:
+    """Find the latest successful callback before the span: the proof that a callback leaves a line."""
+    until = frame.start + frame.offset
+    query = journal.Query(frame.unit, until - _CONTROL_REACH_S, until, frame.pattern, newest_first=True)
+
+    def success(entry: journal.Entry) -> dict[str, Any] | None:
+        item = understand(entry, frame)
+        if item is None or not _is_success(item, entry.text):
+            return None
+        return None if _is_ours(item, frame.probes, frame.synthetic_users) else item
+
+    return journal.read(query, success, greps=greps, deadline=deadline, limit=1)
+
+
+def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
+    """Make of a journal entry what is kept of it, or None if it tells neither of a callback nor of an error.
+
+    That is C({at, text, priority, codes, callback, status, user, self}): C(at) is RFC 3339 on the controller's clock,
+    C(text) redacted and at most 300 characters, C(user) the first UUID in it, or that of a synthetic user.
+    """
+    text = entry.text
+    callback = re.search(frame.pattern, text) is not None
+    codes, status = logline.codes(text), logline.status(text)
+    if status is not None and status >= (400 if callback else 500):
+        codes.append(f"HTTP_{status}")
+    if not (callback or codes or logline.is_restart(text) or logline.is_error(text, entry.priority)):
+        return None
+    synthetic = (user for user in frame.synthetic_users if user and user.lower() in text.lower())
+    item = {
+        "at": rfc3339(entry.at - frame.offset),
+        "text": clip(redact(text, frame.secrets), TEXT_LIMIT),
+        "priority": entry.priority,
+        "codes": codes,
+        "callback": callback,
+        "status": status,
+        "user": next(synthetic, None) or logline.user(text),
+        "self": _OUR_MARK in text,
+    }
+    return {**item, "self": _is_ours(item, frame.probes, frame.synthetic_users)}
+
+
+def _is_success(item: Mapping[str, Any], text: str) -> bool:
+    """Say whether a line shows a callback that went well; one without a status must at least name a request."""
+    if not item["callback"] or item["codes"]:
+        return False
+    if item["status"] is not None:
+        return bool(200 <= item["status"] < 300)
+    return logline.names_request(text) and not logline.is_error(text, item["priority"])
+
+
+def _is_ours(item: Mapping[str, Any], probes: Iterable[Mapping[str, Any]], synthetic_users: Iterable[str]) -> bool:
+    at = parse_time(item["at"])
+    synthetic = {user.lower() for user in synthetic_users}
+    return bool(item["self"] or str(item["user"]).lower() in synthetic or (at is not None and in_windows(at, probes)))
+
+
+def mark(
+    entries: Iterable[Mapping[str, Any]], probes: Sequence[Mapping[str, Any]], synthetic_users: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the entries with C(self) true of those that our probes or synthetic users caused; once true, it stays."""
+    return [{**item, "self": _is_ours(item, probes, synthetic_users)} for item in entries]
+
+
+def summarise(
+    entries: Iterable[Mapping[str, Any]],
+    span: tuple[float, float],
+    probes: Sequence[Mapping[str, Any]],
+    synthetic_users: Sequence[str],
+) -> dict[str, Any]:
+    """Derive from C(entries) the signals that depend on the span and the probes: counts, codes, the first error.
+
+    C(span) is in seconds since 1970 on the clock of the entries' C(at); C(probes) are C([{since, until}]), RFC 3339.
+    Callbacks are counted among these entries; whether none of them means anything is for the caller to know.
+    """
+    marked = mark(entries, probes, synthetic_users)
+    inside = [item for item in marked if not item["self"] and in_span(item, span)]
+    others = [item for item in marked if item["self"] or not in_span(item, span)]
+    callbacks = [item for item in inside if item["callback"]]
+    errors = [item["text"] for item in inside if item["codes"] or logline.is_error(item["text"], item["priority"])]
+    return {
+        "callbacks": len(callbacks),
+        "callback_statuses": [item["status"] for item in callbacks if item["status"] is not None],
+        "codes": _unique(inside),
+        "other_codes": _unique(others),
+        "self_entries": sum(1 for item in marked if item["self"]),
+        "first_error": errors[0] if errors else None,
+    }
+
+
+def in_span(item: Mapping[str, Any], span: tuple[float, float]) -> bool:
+    """Say whether an entry's time lies in C(span), seconds since 1970."""
+    at = parse_time(item["at"])
+    return at is not None and span[0] <= at <= span[1]
+
+
+def most_telling(
+    entries: Sequence[dict[str, Any]], span: tuple[float, float], limit: int = ENTRIES_LIMIT
+) -> list[dict[str, Any]]:
+    """Choose at most C(limit) entries, callbacks before errors and those in the span before others; in their order."""
+    ranked = sorted(range(len(entries)), key=lambda i: (not in_span(entries[i], span), not entries[i]["callback"], i))
+    return [entries[i] for i in sorted(ranked[:limit])]
+
+
+def _unique(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(code for item in entries for code in item["codes"]))

@@ -1,0 +1,93 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks systemd for a unit's state. Properties are those of org.freedesktop.systemd1(5), as systemctl shows them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal import environment
+from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
+
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "NRestarts",
+    "ExecMainStatus",
+    "ActiveEnterTimestamp",
+    "ActiveExitTimestamp",
+)
+_TIMESTAMP = re.compile(r"(?:[A-Z][a-z]{2} )?(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,6})?) UTC")
+
+
+class Shown(NamedTuple):
+    """A unit's properties by name; empty, with the reason in C(why), if systemd could not be asked."""
+
+    properties: Mapping[str, str]
+    why: str = ""
+
+
+def show(unit: str, deadline: float) -> Shown:
+    """Read a unit's L(PROPERTIES) by C(deadline), an absolute C(time.monotonic())."""
+    argv = ["systemctl", "show", unit, "--no-pager", f"--property={','.join(PROPERTIES)}"]
+    try:
+        result = run(argv, deadline=deadline, env=environment())
+    except ProgramError as exc:
+        return Shown({}, f"{exc}: is this a host with systemd?")
+    if result.timed_out:
+        return Shown({}, "systemctl took too long")
+    properties = dict(line.partition("=")[::2] for line in result.stdout.splitlines() if "=" in line)
+    if "LoadState" not in properties:
+        said = " ".join(redact(result.stderr).split()) or f"systemctl ended with {result.returncode}"
+        return Shown({}, clip(f"systemd does not answer: {said}", 200))
+    return Shown(properties)
+
+
+def moment(properties: Mapping[str, str], name: str) -> float | None:
+    """Read a timestamp as seconds since 1970, host's clock; None if it is not set, or cannot be read."""
+    text = properties.get(name, "").strip()
+    if re.fullmatch(r"@\d{1,11}(?:\.\d{1,6})?", text, re.ASCII):
+        return float(text[1:])
+    match = _TIMESTAMP.fullmatch(text)
+    return parse_time(f"{match[1]}T{match[2]}Z") if match else None
+
+
+def is_active(properties: Mapping[str, str]) -> bool | None:
+    """Say whether the unit is up now; None if systemd was not asked."""
+    state = properties.get("ActiveState")
+    return None if state is None else state in ("active", "reloading")
+
+
+def was_up(properties: Mapping[str, str], start: float, end: float) -> bool | None:
+    """Say whether the unit was up from C(start) through C(end), both by the host's clock.
+
+    systemd keeps only the last time that a unit became active, and the last time that it ceased to be.
+    """
+    active = is_active(properties)
+    entered, left = (moment(properties, f"Active{change}Timestamp") for change in ("Enter", "Exit"))
+    if active is None or (entered is None and (active or properties.get("ActiveEnterTimestamp"))):
+        return None
+    if entered is None:
+        return False
+    if entered <= start:
+        return True if active else None if left is None else left >= end
+    if active:
+        # It was down from when it was left till it was entered; of the time before, nothing is kept.
+        return None if left is not None and left >= end else False
+    return None if entered > end else False
+
+
+def ntp_synchronized(deadline: float) -> bool | None:
+    """Say what timedatectl(1) says of the clock; None if it cannot be asked."""
+    try:
+        result = run(["timedatectl", "show", "--property=NTPSynchronized"], deadline=deadline, env=environment())
+    except ProgramError:
+        return None
+    return {"NTPSynchronized=yes": True, "NTPSynchronized=no": False}.get(result.stdout.strip())

@@ -1,0 +1,321 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lk's recorded answers mean for the agent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import line_time, read_log
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers.agent import SIGNALS, collect
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
+
+RECORDED = Path(__file__).parents[2] / "fixtures" / "lk"
+EVER = (0.0, 4e9)
+
+
+def at(text: str) -> float:
+    moment = parse_time(text)
+    assert moment is not None
+    return moment
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A folder of recorded answers to change: at first those of lk 2.13.2."""
+    return Path(shutil.copytree(RECORDED / "2.13.2", tmp_path / "lk"))
+
+
+def gather(recorded: Path, *, seconds: float = 30, **more: Any) -> dict[str, Any]:
+    """Collect the record from a folder of recorded answers, and check what holds of every record."""
+    options = {
+        "lk": str(RECORDED / "fake-lk"),
+        "lk_environment": {"LK_RECORDED": str(recorded)},
+        "livekit_url": "wss://my-project.livekit.cloud",
+        "livekit_api_key": "APIkey",
+        "livekit_api_secret": "geheimnis",
+        "agent_id": "CA_abc123def456",
+        "attempt": None,
+        "now": at("2026-08-01T00:00:00Z"),
+        **more,
+    }
+    result = collect(options, time.monotonic() + seconds)
+    assert set(result["signals"]) == set(SIGNALS)
+    assert "geheimnis" not in json.dumps(result)
+    return result
+
+
+def with_status(recorded: Path, status: str, replicas: str = "1 / 1 / 1") -> Path:
+    path = recorded / "status.stdout"
+    # Both are padded to the widest cell; the parser does not mind other widths.
+    path.write_text(path.read_text().replace("Running", status).replace("1 / 1 / 1", replicas))
+    return recorded
+
+
+def test_2_5_tables() -> None:
+    signals = gather(RECORDED / "2.5.0")["signals"]
+    assert (signals["lk_version"], signals["status"], signals["condition"]) == ("2.5.0", "Running", "ready")
+    assert signals["versions"][0] == {
+        "version": "20250804101112",
+        "current": True,
+        "status": None,
+        "created_at": None,
+        "deployed_at": "2025-08-04T10:12:30Z",
+        "draining": None,
+        "active": None,
+    }
+    assert signals["newest_version_failed"] is None
+
+
+def test_2_13_tables() -> None:
+    result = gather(RECORDED / "2.13.2")
+    signals = result["signals"]
+    assert result["state"] == "healthy"
+    assert signals["deployments"] == [
+        {
+            "region": "us-east",
+            "deployment": None,
+            "status": "Running",
+            "replicas": 1,
+            "min": 1,
+            "max": 1,
+            "version": "20260204101112",
+            "deployed_at": "2026-02-04T10:12:30Z",
+            "last_observed": None,
+        }
+    ]
+    assert (signals["found"], signals["credentials_accepted"], signals["project"]) == (True, True, "my-project")
+    assert (signals["crashes"], signals["events_types"], signals["name"]) == (None, None, None)
+    assert (signals["newest_version_failed"], signals["newest_is_current"]) == (False, True)
+    assert [version["deployed_at"] for version in signals["versions"]][-1] is None
+
+
+def test_2_16_tables_with_spinner_bytes_take_the_worst_region() -> None:
+    result = gather(RECORDED / "2.16.4")
+    signals = result["signals"]
+    assert result["state"] == "faulty"
+    assert (signals["status"], signals["condition"], signals["replicas"]) == ("CrashLoop", "failed", 1)
+    assert (signals["newest_version_failed"], signals["newest_is_current"]) == (True, False)
+
+
+def test_2_18_json_counts_the_production_deployment_only() -> None:
+    signals = gather(RECORDED / "2.18.2")["signals"]
+    assert (signals["name"], signals["status"], signals["replicas"]) == ("my-agent", "Running", 1)
+    assert (signals["crashes"], signals["events_types"]) == (3, ["APPLICATION_CRASHED", "RESTARTED_HIGH_MEMORY_USAGE"])
+    assert [item["deployment"] for item in signals["deployments"]] == ["production", "staging"]
+    assert signals["deployments"][1]["replicas"] == 0
+    assert signals["deployed_at"] == "2026-07-25T10:12:30Z"
+    assert signals["versions"][1]["draining"] is True
+    assert signals["versions"][1]["active"] is False
+    assert (signals["logs"], signals["log_registered"]) == ("read", True)
+
+
+def test_2_18_tables_of_an_lk_that_hides_its_version() -> None:
+    result = gather(RECORDED / "2.18.2-tables")
+    signals = result["signals"]
+    assert signals["lk_version"] is None
+    assert (signals["status"], signals["condition"], result["state"]) == ("Sleeping", "asleep", "healthy")
+    assert signals["name"] == "my-agent"
+    assert signals["versions"][0]["current"] is False
+    assert signals["versions"][1]["active"] is True
+
+
+def test_a_sleeping_agents_log_says_nothing_of_the_attempt() -> None:
+    result = gather(RECORDED / "2.13.2")
+    assert result["signals"]["logs"] == "asleep"
+    assert result["signals"]["log_crashed"] is None
+    assert any("says nothing of the attempt" in limit for limit in result["limits"])
+
+
+@pytest.mark.parametrize(
+    ("status", "condition", "state"),
+    [
+        ("Sleeping", "asleep", "healthy"),
+        (" sLEEPING ", "asleep", "healthy"),
+        ("Waking", "waking", "healthy"),
+        ("Setting Up", "progressing", "unknown"),
+        ("Updating", "progressing", "unknown"),
+        ("Build Failed", "failed", "faulty"),
+        ("Server Error", "failed", "faulty"),
+        ("Suspended", "failed", "faulty"),
+        ("Deleted", "gone", "faulty"),
+        ("Error", "failed", "faulty"),
+        ("Pending", None, "unknown"),
+        ("Quota exceeded", None, "unknown"),
+    ],
+)
+def test_what_a_status_means(recorded: Path, status: str, condition: str | None, state: str) -> None:
+    result = gather(with_status(recorded, status))
+    assert (result["signals"]["condition"], result["state"]) == (condition, state)
+    assert result["signals"]["status"] == status.strip()
+
+
+def test_error_without_replicas_and_crash_means_nothing(recorded: Path) -> None:
+    result = gather(with_status(recorded, "Error", "0 / 1 / 1"))
+    assert result["signals"]["condition"] is None
+    assert result["state"] == "unknown"
+    assert any("healthy idle agents" in limit for limit in result["limits"])
+
+
+def test_error_with_a_crash_in_the_log_is_a_failure(recorded: Path) -> None:
+    for name in ("logs.stdout", "logs.stderr"):
+        shutil.copy(RECORDED / "2.16.4" / name, recorded)
+    assert gather(with_status(recorded, "Error", "0 / 1 / 1"))["signals"]["condition"] == "failed"
+
+
+def test_error_with_counted_crashes_is_a_failure(recorded: Path) -> None:
+    shutil.copytree(RECORDED / "2.18.2", recorded, dirs_exist_ok=True)
+    path = recorded / "status.stdout"
+    path.write_text(path.read_text().replace('"Running"', '"Error"').replace('"replicas": 1,', ""))
+    assert gather(recorded)["signals"]["condition"] == "failed"
+
+
+def test_an_agent_without_a_deployment_is_found(recorded: Path) -> None:
+    path = recorded / "status.stdout"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "│ CA_" not in line))
+    (recorded / "logs.stderr").write_text("panic: runtime error: index out of range [0] with length 0\n")
+    (recorded / "logs.code").write_text("2")
+    result = gather(recorded)
+    assert (result["signals"]["found"], result["signals"]["status"]) == (True, None)
+    assert (result["signals"]["logs"], result["state"]) == ("unavailable", "unknown")
+
+
+def fail_status(recorded: Path, said: str) -> Path:
+    (recorded / "status.stdout").write_text("")
+    (recorded / "status.stderr").write_text(said + "\n")
+    (recorded / "status.code").write_text("1")
+    return recorded
+
+
+def test_no_such_agent(recorded: Path) -> None:
+    result = gather(fail_status(recorded, "no agents found"))
+    assert (result["signals"]["found"], result["signals"]["credentials_accepted"]) == (False, True)
+    assert result["state"] == "faulty"
+
+
+def test_refused_credentials(recorded: Path) -> None:
+    result = gather(fail_status(recorded, "unable to list agents: invalid API key"))
+    assert (result["signals"]["found"], result["signals"]["credentials_accepted"]) == (None, False)
+    assert result["state"] == "unknown"
+
+
+def test_without_a_status_the_log_tells_that_it_sleeps(recorded: Path) -> None:
+    result = gather(fail_status(recorded, "unable to list agents: Error from intermediary with HTTP status code 500"))
+    assert (result["signals"]["condition"], result["signals"]["status"]) == ("asleep", None)
+    assert result["state"] == "unknown"
+    assert any("log's absence alone" in limit for limit in result["limits"])
+
+
+def test_one_hanging_command_does_not_take_the_others_with_it(recorded: Path) -> None:
+    (recorded / "versions.hangs").touch()
+    result = gather(recorded, seconds=3)
+    assert result["signals"]["condition"] == "ready"
+    assert result["signals"]["versions"] is None
+    assert any("versions could not be read" in limit for limit in result["limits"])
+
+
+def test_a_log_that_is_followed_is_left_when_it_is_quiet(recorded: Path) -> None:
+    shutil.copytree(RECORDED / "2.18.2", recorded, dirs_exist_ok=True)
+    (recorded / "logs.code").unlink()
+    (recorded / "logs.hangs").touch()
+    result = gather(recorded)
+    assert (result["signals"]["logs"], result["signals"]["log_lines"]) == ("read", 2)
+
+
+def test_an_empty_log_that_is_followed(recorded: Path) -> None:
+    for name in ("logs.stderr", "logs.code"):
+        (recorded / name).unlink()
+    (recorded / "logs.hangs").touch()
+    assert gather(recorded, seconds=3)["signals"]["logs"] == "empty"
+
+
+def test_a_missing_lk_is_said(recorded: Path) -> None:
+    result = gather(recorded, lk="no-such-lk")
+    assert result["state"] == "unknown"
+    assert "voiceops_lk" in result["summary"]
+
+
+def test_the_log_of_a_crash() -> None:
+    attempt = {
+        "at": "2026-05-28T10:39:00Z",
+        "source": "given",
+        "since": "2026-05-28T10:29:00Z",
+        "until": "2026-05-28T10:49:00Z",
+        "precision_s": 60,
+    }
+    result = gather(RECORDED / "2.16.4", attempt=attempt)
+    signals = result["signals"]
+    assert (signals["log_registered"], signals["log_job_received"], signals["log_crashed"]) == (True, True, True)
+    assert signals["log_missing_names"] == ["INTERNAL_SERVICE_KEY"]
+    assert signals["log_errors"][-1] == "KeyError: 'INTERNAL_SERVICE_KEY'"
+    assert any("broke off" in limit for limit in result["limits"])
+    later = {**attempt, "at": "2026-05-28T11:39:00Z", "since": "2026-05-28T11:29:00Z", "until": "2026-05-28T11:49:00Z"}
+    assert gather(RECORDED / "2.16.4", attempt=later)["signals"]["log_job_received"] is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "registered"),
+    [
+        (["starting worker", "registered worker"], True),
+        (["registered worker", "starting worker"], None),
+        (["registered worker", "starting worker", "worker failed"], False),
+        (["starting worker", "failed to connect to livekit, retrying in 0s"], False),
+        (["starting worker", "failed to connect to livekit, retrying in 0s", "registered worker"], True),
+        (["something else", "worker failed"], None),
+    ],
+)
+def test_the_newest_start_decides_whether_the_worker_registered(lines: list[str], registered: bool | None) -> None:
+    assert read_log(lines, EVER)["log_registered"] is registered
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("KeyError: 'OPENAI_API_KEY'", ["OPENAI_API_KEY"]),
+        ('{"exc":"KeyError: \\"PORT\\""}', ["PORT"]),
+        ("ValueError: OPENAI_API_KEY is not set", ["OPENAI_API_KEY"]),
+        ("the NEXT_APP_URL environment variable must be set", ["NEXT_APP_URL"]),
+        (
+            "Error: Missing required environment variables: NEXT_APP_URL, OPENAI_API_KEY",
+            ["NEXT_APP_URL", "OPENAI_API_KEY"],
+        ),
+        ("error: Environment variable not found: DATABASE_URL.", ["DATABASE_URL"]),
+        ("LIVEKIT_URL=wss://x is set", []),
+        ("worker for us-east is required", []),
+        ("ECONNREFUSED not found", []),
+    ],
+)
+def test_names_that_a_log_misses(line: str, names: list[str]) -> None:
+    assert read_log([line], EVER)["log_missing_names"] == names
+
+
+def test_codes_and_errors_of_a_log() -> None:
+    lines = [
+        '{"level":50,"msg":"callback failed with status 401"}',
+        "ERROR getaddrinfo ENOTFOUND host,internal_service_key=geheim P2003 HTTP/1.1 500",
+        "no error here",
+        '{"level":"info","msg":"fine"}',
+    ]
+    signals = read_log(lines * 3, EVER, ("geheim",))
+    assert signals["log_codes"] == ["HTTP_401", "ENOTFOUND", "P2003", "HTTP_500"]
+    assert len(signals["log_errors"]) == 2
+    assert "geheim" not in str(signals["log_errors"])
+
+
+def test_times_of_lines() -> None:
+    assert line_time('{"msg":"x","time":1738881540000}') == 1738881540.0
+    assert line_time("2026-02-06T22:39:00.500+01:00 received") == at("2026-02-06T21:39:00.5Z")
+    assert line_time("2026-02-06 22:39:00,123 no zone") is None
+    assert line_time("2026-99-99T22:39:00Z") is None
+
+
+@pytest.mark.parametrize("piece", ["A_", "missing ", "KeyError: '", "status ", "Error", "required: A_B, ", "\\", "\"'"])
+def test_no_line_is_slow_or_raises(piece: str) -> None:
+    read_log([(piece * 4000)[:4000]] * 50, EVER)

@@ -1,0 +1,164 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules are refused with the place and what was expected; the collection's own are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.expressions import signals_of
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS
+from ansible_collections.voiceops.livekit.plugins.module_utils.rules import COMMON_SIGNALS, RuleError, load, vocabulary
+
+from ...evidence import HEALTHY
+
+RULES = Path(__file__).resolve().parents[4] / "roles" / "classify" / "files" / "rules"
+RULE = {
+    "id": "mine",
+    "layer": "agent",
+    "title": "Mine",
+    "when": ["agent.status == 'Sleeping'"],
+    "because": "It is {{ agent.status }}.",
+}
+REMEDY = {"id": "mend", "title": "Mend it", "command": "mend {{ agent.id }}", "unattended": True}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that takes rules: write("01.yml", [rule, …]) returns its path."""
+
+    def write(name, content):
+        text = content if isinstance(content, str) else yaml.safe_dump(content)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return str(tmp_path)
+
+    return write
+
+
+def changed(**keys):
+    return [{**RULE, **keys}]
+
+
+def test_a_rule_gets_all_its_keys(folder):
+    folder("remedies.yml", [REMEDY])
+    (rule,) = load(folder("01.yml", changed(remedy="mend")))
+    assert rule == {
+        **RULE,
+        "state": "fault",
+        "because": ["It is {{ agent.status }}."],
+        "unless": [],
+        "otherwise": "",
+        "explains": [],
+        "look_alikes": [],
+        "advice": "",
+        "remedy": {**REMEDY, "unattended": "yes", "file": "remedies.yml"},
+        "file": "01.yml",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("- id: [", "01.yml: expected YAML"),
+        ("id: mine", "01.yml: expected a list, got dict"),
+        ("", "01.yml: expected a list, got NoneType"),
+        ("- mine", "01.yml: expected a mapping"),
+        (changed(id="Mine!"), "01.yml: Mine!: id: expected small letters"),
+        (changed(id=7), "01.yml: 7: id: expected a text"),
+        ([{"id": "mine"}], "01.yml: mine: layer: expected a text, but the key is missing"),
+        ([{**RULE, "id": "a"}, {**RULE, "id": "a"}], "01.yml: a: id: expected a new one"),
+        (changed(layer="agnet"), "01.yml: mine: layer: expected one of client, tunnel"),
+        (changed(state="broken"), "01.yml: mine: state: expected one of fault, inconclusive, healthy, got 'broken'"),
+        (changed(whne=[]), "01.yml: mine: whne: expected one of the keys id, layer"),
+        (changed(when="agent.status"), "01.yml: mine: when: expected a list, got 'agent.status'"),
+        (changed(when=[]), "01.yml: mine: when: expected at least one expression"),
+        (changed(when=[True]), "01.yml: mine: when: expected texts, got True"),
+        (changed(when=["agent.statsu == 'x'"]), "01.yml: mine: when: \"agent.statsu == 'x'\": agent has no signal"),
+        (changed(unless=["agnt.status"]), "01.yml: mine: unless: 'agnt.status': there is no layer 'agnt'"),
+        (changed(when=["lipsum()"]), "01.yml: mine: when: 'lipsum()': Call is not allowed"),
+        (changed(because="{{ agent.statsu }}"), "01.yml: mine: because:"),
+        (changed(advice="{% if true %}x{% endif %}"), "01.yml: mine: advice:"),
+        (changed(explains=["other"]), "01.yml: mine: explains: expected one of mine, got 'other'"),
+        (changed(look_alikes=["other"]), "01.yml: mine: look_alikes: expected one of mine, got 'other'"),
+        (changed(remedy="pray"), "01.yml: mine: remedy: expected one of"),
+        (
+            [{**RULE, "id": "a", "explains": ["b"]}, {**RULE, "id": "b", "explains": ["a"]}],
+            "explains: expected no circle",
+        ),
+    ],
+)
+def test_a_broken_rule_is_refused_and_named(folder, content, told):
+    with pytest.raises(RuleError) as refused:
+        load(folder("01.yml", content))
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"unattended": "maybe"}, "remedies.yml: mend: unattended: expected one of yes, guard, no, got 'maybe'"),
+        ({"command": "mend {{ agent.no_such }}"}, "remedies.yml: mend: command:"),
+        ({"command": None}, "remedies.yml: mend: command: expected a text, got None"),
+    ],
+)
+def test_a_broken_remedy_is_refused_and_named(folder, keys, told):
+    with pytest.raises(RuleError) as refused:
+        load(folder("remedies.yml", [{**REMEDY, **keys}]))
+    assert told in str(refused.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "01.yml").write_bytes(b"- id: \xff\xfe")
+    with pytest.raises(RuleError, match=r"01\.yml: expected YAML"):
+        load(str(tmp_path))
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(RuleError, match="none: expected a folder with rules"):
+        load(str(tmp_path / "none"))
+
+
+def test_a_users_rules_take_their_place_by_the_names_of_their_files(tmp_path, folder):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "02.yml").write_text(yaml.safe_dump([{**RULE, "id": "between"}]), encoding="utf-8")
+    folder("01.yml", [{**RULE, "id": "first"}])
+    assert [rule["id"] for rule in load(folder("03.yml", [{**RULE, "id": "last"}]), str(own))] == [
+        "first",
+        "between",
+        "last",
+    ]
+
+
+def test_a_users_rule_may_not_shadow_one_of_ours(folder):
+    extra = folder("mine.yml", changed(id="tunnel_offline"))
+    with pytest.raises(RuleError, match=r"mine\.yml: tunnel_offline: id: expected a new one, 04-callback\.yml has it"):
+        load(str(RULES), extra)
+
+
+def test_the_vocabulary_is_what_the_layers_document():
+    known = vocabulary()
+    assert {layer: set(known[layer]) - set(COMMON_SIGNALS) for layer in LAYERS} == {
+        layer: set(signals) for layer, signals in HEALTHY.items()
+    }
+
+
+def test_our_rules_are_whole():
+    rules = load(str(RULES))
+    assert len(rules) > 50
+    for rule in rules:
+        assert rule["advice"].endswith("."), rule["id"]
+        assert not rule["title"].endswith("."), rule["id"]
+        assert len(rule["title"]) <= 80, rule["id"]
+        assert rule["remedy"] is None or rule["state"] == "fault", rule["id"]
+        layers = {name.split(".")[0] for source in rule["when"] for name in signals_of(source)}
+        assert layers - {"attempt"}, rule["id"]
+
+
+def test_every_remedy_of_ours_is_one_of_a_rule():
+    used = {rule["remedy"]["id"] for rule in load(str(RULES)) if rule["remedy"]}
+    assert used == {item["id"] for item in yaml.safe_load((RULES / "remedies.yml").read_text(encoding="utf-8"))}

@@ -1,0 +1,511 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service's layer on a host whose systemctl, journalctl and timedatectl are small stand-ins on PATH."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import logline, service_log, systemd
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal import ENTRY_LIMIT, Entry
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers import service
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339, span
+
+AMPLE_S = 20.0
+UNIT = "proto-trainer-next"
+# The incident: the service started at 22:31, the user tried at 22:39, our own curl was at 22:48.
+NOW = 1770436200.0
+STARTED, TRIED, CURLED = NOW - 19 * 60, NOW - 11 * 60, NOW - 2 * 60
+ATTEMPT = {
+    "at": rfc3339(TRIED),
+    "source": "given",
+    "since": rfc3339(TRIED - 600),
+    "until": rfc3339(TRIED + 600),
+    "precision_s": 60.0,
+}
+SPAN = span(ATTEMPT, NOW, 2.0)
+REAL, ZERO = "7d3f1c52-0d8e-4c53-9a55-2f1f6f0c4b11", "00000000-0000-0000-0000-000000000000"
+CONTROL = (NOW - 86400, "POST /api/internal/sessions 201 in 87ms")
+P2003 = "Invalid `prisma.session.create()`: Foreign key constraint violated (P2003)"
+
+# Knows the few options that are used here: enough to see that the right ones are.
+JOURNALCTL = """
+import json, re, sys
+path, hint, *arguments = sys.argv[1:]
+options = dict(argument.partition("=")[::2] for argument in arguments)
+if "--version" in options:
+    sys.exit(print("systemd 252\\n+PCRE2"))
+sys.stderr.write(hint)
+entries = [json.loads(line) for line in open(path)]
+if "--reverse" in options:
+    entries.reverse()
+for entry in entries:
+    at = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+    if not float(options.get("--since", "@0")[1:]) <= at <= float(options.get("--until", "@9e9")[1:]):
+        continue
+    if "--unit" in options and options["--unit"] != entry.get("_SYSTEMD_UNIT"):
+        continue
+    if "MESSAGE_ID" in options and options["MESSAGE_ID"] != entry.get("MESSAGE_ID"):
+        continue
+    if re.search(options.get("--grep", ""), entry["MESSAGE"]):
+        print(json.dumps(entry))
+"""
+
+Pi = Callable[..., None]
+
+
+@pytest.fixture
+def pi(program: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pi:
+    """Make this host a Pi with a unit in some state and a journal of C((at, message)); its clock may be ahead."""
+
+    def install(
+        *messages: tuple[float, str],
+        begins: float = NOW - 7 * 86400,
+        hint: str = "",
+        suppressed: int = 0,
+        ahead: float = 0,
+        **unit: Any,
+    ) -> None:
+        lines = [{"at": begins, "MESSAGE": "Journal started"}]
+        lines += [{"at": at, "MESSAGE": message, "_SYSTEMD_UNIT": UNIT} for at, message in messages if at >= begins]
+        if suppressed:
+            text = f"Suppressed {suppressed} messages from {UNIT}.service"
+            lines.append({"at": TRIED, "MESSAGE": text, "MESSAGE_ID": "a596d6fe7bfa4994828e72309e95d61e"})
+        for line in lines:
+            line["__REALTIME_TIMESTAMP"] = str(round((line.pop("at") + ahead) * 1e6))
+        path = tmp_path / "journal"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        shown = {
+            "LoadState": "loaded",
+            "ActiveState": "active",
+            "SubState": "running",
+            "Result": "success",
+            "NRestarts": "0",
+            "ExecMainStatus": "0",
+            "ActiveEnterTimestamp": stamp(STARTED + ahead),
+            "ActiveExitTimestamp": "",
+            **unit,
+        }
+        properties = "".join(f"{name}={value}\n" for name, value in shown.items())
+        python = f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S -c"
+        program("journalctl", f'{python} {shlex.quote(JOURNALCTL)} {path} {shlex.quote(hint)} "$@"\n')
+        program("systemctl", f"#!/bin/sh\nprintf %s {shlex.quote(properties)}\n")
+        program("timedatectl", "#!/bin/sh\necho NTPSynchronized=yes\n")
+        monkeypatch.setattr(service.time, "time", lambda: NOW + 3 + ahead)
+
+    return install
+
+
+def stamp(at: float) -> str:
+    """Write a time as systemctl does with TZ=UTC."""
+    return time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
+
+
+def collect(seconds: float = AMPLE_S, **options: Any) -> dict[str, Any]:
+    given = {
+        "service_unit": UNIT,
+        "service_pattern": "internal",
+        "attempt": ATTEMPT,
+        "synthetic_users": [ZERO],
+        "probes": [],
+        "now": NOW,
+        **options,
+    }
+    return service.collect(given, time.monotonic() + seconds)
+
+
+def test_the_incident(pi: Pi) -> None:
+    pi(
+        CONTROL,
+        (STARTED, "ready - started server on 0.0.0.0:3003"),
+        (CURLED, P2003),
+        (CURLED, "POST /api/internal/sessions 500 in 41ms"),
+    )
+    record = collect()
+    signals = record["signals"]
+    assert signals.keys() == service.SIGNALS.keys()
+    assert (signals["callbacks"], signals["codes"], signals["first_error"]) == (0, [], None)
+    assert signals["other_codes"] == ["P2003", "HTTP_500"]
+    assert (signals["up_before_attempt"], signals["up_through_attempt"]) == (True, True)
+    assert (signals["control_heard"], signals["control_at"]) == (True, rfc3339(CONTROL[0]))
+    assert (signals["journal_readable"], signals["journal_covers"], signals["suppressed"]) == (True, True, 0)
+    assert signals["silence_counts"] is True
+    assert (record["layer"], record["state"]) == ("service", "healthy")
+    assert signals["ntp_synchronized"] is True
+    assert [entry["codes"] for entry in record["entries"]] == [["P2003"], ["HTTP_500"]]
+    assert record["limits"] == ["the last successful callback was logged before the service was last started"]
+    assert f"journalctl -u {UNIT} --since @" in record["repeat"]
+
+
+def test_a_failed_callback_is_a_fault(pi: Pi) -> None:
+    text = f"POST /api/internal/sessions 500 user={REAL}"
+    pi(CONTROL, (TRIED + 4, text), (TRIED + 4.1, P2003))
+    record = collect()
+    signals = record["signals"]
+    assert (record["state"], signals["callbacks"], signals["callback_statuses"]) == ("faulty", 1, [500])
+    assert (signals["codes"], signals["first_error"]) == (["HTTP_500", "P2003"], text)
+    assert record["entries"][0] == {
+        "at": rfc3339(TRIED + 4),
+        "text": text,
+        "priority": 6,
+        "codes": ["HTTP_500"],
+        "callback": True,
+        "status": 500,
+        "user": REAL,
+        "self": False,
+    }
+    assert [event["at"] for event in record["events"]][-2:] == [rfc3339(TRIED + 4), rfc3339(TRIED + 4.1)]
+
+
+def test_what_our_probes_cause_is_ours(pi: Pi) -> None:
+    pi(CONTROL, (TRIED + 4, "POST /api/internal/sessions 400"), (TRIED + 4, f"POST internal 500 {ZERO} P2003"))
+    windows = [{"since": rfc3339(TRIED + 3), "until": rfc3339(TRIED + 5), "what": "probe"}]
+    signals = collect(probes=windows)["signals"]
+    assert (signals["callbacks"], signals["codes"], signals["self_entries"]) == (0, [], 2)
+    assert signals["other_codes"] == ["HTTP_400", "P2003", "HTTP_500"]
+    assert collect()["signals"]["self_entries"] == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ({"hint": "Hint: You are currently not seeing messages from other users and the system."}, "may not read"),
+        ({"begins": TRIED - 30}, "the journal starts at"),
+        ({"ActiveEnterTimestamp": stamp(TRIED + 30)}, "not up all through"),
+        ({"suppressed": 7}, "dropped 7 messages"),
+    ],
+)
+def test_silence_does_not_count_if_sound_might_not_have_been_heard(pi: Pi, host: dict[str, Any], why: str) -> None:
+    pi(CONTROL, **host)
+    record = collect()
+    assert record["signals"]["silence_counts"] is None
+    assert any(why in limit for limit in record["limits"])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "POST /api/internal/sessions 500",
+        "Internal Server Error at POST /api/sessions",
+        f"POST /api/internal/sessions 201 {ZERO}",
+        "warming the internal cache",
+        "Error: connect ECONNREFUSED while POST /api/internal/sessions",
+    ],
+)
+def test_silence_does_not_count_without_a_successful_callback_before(pi: Pi, message: str) -> None:
+    pi((NOW - 86400, message))
+    record = collect()
+    assert (record["signals"]["control_heard"], record["signals"]["silence_counts"]) == (False, None)
+    assert any("may leave no line" in limit for limit in record["limits"])
+
+
+def test_a_request_without_a_status_or_error_is_a_control(pi: Pi) -> None:
+    pi((NOW - 86400, "created a session for POST /api/internal/sessions"))
+    assert collect()["signals"]["control_heard"] is True
+
+
+def test_who_may_not_read_gets_no_zero(pi: Pi) -> None:
+    pi(hint="No journal files were opened due to insufficient permissions.")
+    signals = collect()["signals"]
+    assert (signals["journal_readable"], signals["callbacks"], signals["control_heard"]) == (False, None, None)
+
+
+def test_a_clock_that_is_ahead_is_reckoned_with(pi: Pi) -> None:
+    pi(CONTROL, (TRIED + 4, "POST /api/internal/sessions 201"), ahead=7200)
+    record = collect()
+    signals = record["signals"]
+    assert signals["callbacks"] == 1
+    assert signals["local_time_offset_ms"] == pytest.approx(7_203_000)
+    assert record["entries"][0]["at"] == rfc3339(TRIED + 4 - 3)
+    assert signals["up_through_attempt"] is True
+
+
+def test_a_unit_that_does_not_exist(pi: Pi) -> None:
+    pi(LoadState="not-found", ActiveState="inactive", SubState="dead", ActiveEnterTimestamp="")
+    record = collect()
+    assert (record["state"], record["signals"]["unit_found"]) == ("unknown", False)
+    assert (record["signals"]["systemd"], record["signals"]["silence_counts"]) == (True, None)
+    assert any("no such unit" in limit for limit in record["limits"])
+
+
+def test_a_unit_that_is_down(pi: Pi) -> None:
+    ended = {
+        "ActiveState": "failed",
+        "SubState": "failed",
+        "Result": "oom-kill",
+        "ActiveExitTimestamp": stamp(TRIED - 90),
+    }
+    pi(CONTROL, **ended)
+    record = collect()
+    signals = record["signals"]
+    assert (record["state"], signals["active"], signals["result"]) == ("faulty", False, "oom-kill")
+    assert (signals["up_before_attempt"], signals["up_through_attempt"]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("unit", "messages", "looping"),
+    [
+        ({"ActiveState": "activating", "SubState": "auto-restart", "NRestarts": "41"}, 0, True),
+        ({"ActiveState": "failed", "Result": "start-limit-hit"}, 0, True),
+        ({"NRestarts": "3"}, 3, True),
+        ({"NRestarts": "41"}, 0, False),
+        ({}, 2, False),
+    ],
+)
+def test_a_crash_loop_is_told_from_old_restarts(pi: Pi, unit: dict[str, str], messages: int, looping: bool) -> None:
+    restart = f"{UNIT}.service: Scheduled restart job, restart counter is at 7."
+    pi(*((TRIED - 200 + i, restart) for i in range(messages)), **unit)
+    assert collect()["signals"]["crash_looping"] is looping
+
+
+def test_a_host_without_systemd_still_tells_of_its_journal(pi: Pi, program: Callable[[str, str], Path]) -> None:
+    pi(CONTROL, (TRIED + 4, "POST /api/internal/sessions 500"))
+    program("systemctl", "#!/bin/sh\necho 'System has not been booted with systemd as init system.' >&2\nexit 1\n")
+    record = collect()
+    signals = record["signals"]
+    assert (signals["systemd"], signals["unit_found"], signals["active"]) == (False, None, None)
+    assert (signals["callbacks"], signals["codes"]) == (1, ["HTTP_500"])
+    assert "has not been booted with systemd" in record["limits"][0]
+
+
+def test_a_host_with_nothing_of_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    record = collect()
+    signals = record["signals"]
+    assert record["state"] == "unknown"
+    assert (signals["systemd"], signals["journal_readable"], signals["callbacks"]) == (False, None, None)
+    assert (signals["suppressed"], signals["control_heard"], signals["ntp_synchronized"]) == (None, None, None)
+    assert {"journal: no such program: journalctl"} < set(record["limits"])
+
+
+def test_programs_that_hang_end_with_the_deadline(program: Callable[[str, str], Path]) -> None:
+    for name in ("systemctl", "journalctl", "timedatectl"):
+        program(name, "#!/bin/sh\nexec sleep 60\n")
+    record = collect(service._RESERVE_S + 0.4)
+    assert record["state"] == "unknown"
+    assert "systemctl took too long" in record["limits"]
+    assert "journal: reading the journal took too long" in record["limits"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"service_unit": ""}, "voiceops_service_unit: expected"),
+        ({"service_unit": "--help"}, "voiceops_service_unit: expected"),
+        ({"service_unit": "a b;c"}, "voiceops_service_unit: expected"),
+        ({"service_pattern": "("}, "voiceops_service_pattern: expected"),
+    ],
+)
+def test_bad_options_are_unknown_and_name_the_variable(options: dict[str, str], expected: str) -> None:
+    record = collect(**options)
+    assert record["state"] == "unknown"
+    assert record["summary"].startswith(expected)
+
+
+def test_secrets_stay_in_the_journal(pi: Pi) -> None:
+    pi((TRIED + 1, "POST /api/internal/sessions 401 got s3cr3t-key-4711 DATABASE_URL=postgres://u:hunter22@h/d"))
+    record = collect(callback_key="s3cr3t-key-4711")
+    assert "POST /api/internal/sessions 401" in record["signals"]["first_error"]
+    assert "s3cr3t-key" not in str(record)
+    assert "hunter22" not in str(record)
+
+
+def test_a_flood_of_errors_hides_no_callback(pi: Pi) -> None:
+    flood = [(TRIED + i / 1000, "Error: ECONNREFUSED") for i in range(ENTRY_LIMIT + 100)]
+    pi(CONTROL, *flood, (TRIED + 9, "POST /api/internal/sessions 201"))
+    record = collect()
+    assert (record["signals"]["callbacks"], record["signals"]["callback_statuses"]) == (1, [201])
+    assert f"journal: there are more than {ENTRY_LIMIT} entries to look at" in record["limits"]
+
+
+@pytest.mark.parametrize("source", ["now", "waiting_session"])
+def test_an_attempt_that_goes_on_is_looked_at_until_the_run_began(pi: Pi, source: str) -> None:
+    pi(CONTROL, (NOW - 30, "POST /api/internal/sessions 201"), (NOW + 1, "POST /api/internal/sessions 400"))
+    attempt = {**ATTEMPT, "source": source, "since": rfc3339(NOW - 600), "until": rfc3339(NOW)}
+    assert collect(attempt=attempt)["signals"]["callback_statuses"] == [201]
+
+
+# --- Was it up? (ENTERED and LEFT are the last times that systemd keeps; the span is 100 to 200.)
+
+
+@pytest.mark.parametrize(
+    ("state", "entered", "left", "up"),
+    [
+        ("active", 50, None, True),
+        ("active", 100, 40, True),
+        ("active", 150, 40, False),
+        ("active", 150, 120, False),
+        ("active", 250, 150, False),
+        ("active", 250, 50, False),
+        ("active", 250, None, False),
+        ("active", 250, 230, None),
+        ("active", None, None, None),
+        ("reloading", 50, None, True),
+        ("inactive", 50, 250, True),
+        ("inactive", 50, 150, False),
+        ("inactive", 50, 60, False),
+        ("inactive", 50, None, None),
+        ("failed", 150, 160, False),
+        ("failed", 250, 260, None),
+        ("inactive", None, None, False),
+        (None, 50, None, None),
+    ],
+)
+def test_whether_a_unit_was_up(state: str | None, entered: int | None, left: int | None, up: bool | None) -> None:
+    times = {"ActiveEnterTimestamp": entered, "ActiveExitTimestamp": left}
+    properties = {name: "" if at is None else stamp(NOW + at) for name, at in times.items()}
+    if state is not None:
+        properties["ActiveState"] = state
+    assert systemd.was_up(properties, NOW + 100, NOW + 200) is up
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("Sat 2026-02-07 03:50:00 UTC", NOW),
+        ("2026-02-07 03:50:00.500000 UTC", NOW + 0.5),
+        ("@1770436200", NOW),
+        ("Fri 2026-02-06 22:50:00 EST", None),
+        ("n/a", None),
+        ("", None),
+        ("@x", None),
+    ],
+)
+def test_timestamps_of_systemctl(text: str, at: float | None) -> None:
+    assert systemd.moment({"T": text}, "T") == at
+
+
+# --- What a line says
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("PrismaClientKnownRequestError: P2003 Foreign key", ["P2003"]),
+        ("code: 'P1001', P1001 again, then P2024", ["P1001", "P2024"]),
+        ("Can't reach database server at `db:5432`", ["P1001"]),
+        ("connect ECONNREFUSED 127.0.0.1:5432", ["ECONNREFUSED"]),
+        ("getaddrinfo ENOTFOUND host,internal_service_key=x", ["ENOTFOUND"]),
+        ("ENOSPC: no space left on device, write", ["ENOSPC"]),
+        ("OSError: [Errno 28] No space left on device", ["ENOSPC"]),
+        ("TypeError [ERR_INVALID_URL]: Invalid URL", ["ERR_INVALID_URL"]),
+        ("SqliteError: database is locked SQLITE_BUSY", ["SQLITE_BUSY"]),
+        ("EVERYTHING is EXCELLENT, P9 P20033 XP2003", []),
+        ("", []),
+    ],
+)
+def test_codes(text: str, codes: list[str]) -> None:
+    assert logline.codes(text) == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("POST /api/internal/sessions 201 in 87ms", 201),
+        ('127.0.0.1 - - [06/Feb/2026] "POST /api/internal/sessions HTTP/1.1" 500 1234 "-" "node"', 500),
+        ("POST /api/internal/sessions -> 401", 401),
+        ("POST /api/internal/sessions → 403", 403),
+        ('{"method":"POST","url":"/api/internal/sessions","statusCode":422}', 422),
+        ("internal call done status=204", 204),
+        ("POST /api/internal/sessions took 200.5 ms", None),
+        ("POST /api/internal/sessions", None),
+        ("listening on 300", None),
+        ("POST " + "a" * 5000, None),
+    ],
+)
+def test_statuses(text: str, status: int | None) -> None:
+    assert logline.status(text) == status
+
+
+def test_the_filter_for_journalctl_lets_through_whatever_is_found_later() -> None:
+    for text in (
+        "P2003", "EIO", "E2BIG", "ERR_X_Y", "SQLITE_BUSY", "Can't reach database server", "no space left on device",
+        "database is locked", "attempt to write a readonly database", "GET /x 502", "TypeError: x", "Unhandled y",
+        "Out of memory: Killed", "oom-kill", "Under-voltage detected!", "Failed to start", "panic: z", "FATAL: q",
+        "Main process exited, code=exited, status=1/FAILURE", "Scheduled restart job, restart counter is at 3",
+        "Authentication failed against database server",
+    ):  # fmt: skip
+        frame = service_log.Frame(UNIT, "internal", NOW - 600, NOW, *SPAN, 0.0)
+        assert service_log.understand(Entry(NOW, text, 6), frame) is not None, text
+        assert re.search(logline.PREFILTER, text), text
+
+
+def test_a_full_disk_is_not_a_lack_of_watches() -> None:
+    assert logline.is_disk_full("ENOSPC: no space left on device, write")
+    assert not logline.is_disk_full("ENOSPC: System limit for number of file watchers reached")
+
+
+# --- Deriving signals from entries
+
+
+def entry(at: float, text: str = "POST /api/internal/sessions 500", **fields: Any) -> dict[str, Any]:
+    frame = service_log.Frame(UNIT, "internal", NOW - 600, NOW, *SPAN, 0.0, synthetic_users=[ZERO])
+    understood = service_log.understand(Entry(at, text, 6), frame)
+    assert understood is not None
+    return {**understood, **fields}
+
+
+def test_entries_can_be_summarised_again_with_other_knowledge() -> None:
+    entries = [entry(TRIED + 1), entry(TRIED + 300, f"{P2003} {REAL}")]
+    first = service.summarise(entries, SPAN, [], [])
+    assert (first["callbacks"], first["codes"], first["other_codes"]) == (1, ["HTTP_500"], ["P2003"])
+    wider = service.summarise(entries, (SPAN[0], SPAN[1] + 600), [], [])
+    assert wider["codes"] == ["HTTP_500", "P2003"]
+    known = [{"since": rfc3339(TRIED), "until": rfc3339(TRIED + 2)}]
+    assert service.summarise(entries, SPAN, known, [])["callbacks"] == 0
+    assert service.summarise(entries, (0, NOW), [], [REAL])["self_entries"] == 1
+
+
+def test_nothing_is_summarised_as_nothing() -> None:
+    assert service.summarise([], SPAN, [], []) == {
+        "callbacks": 0,
+        "callback_statuses": [],
+        "codes": [],
+        "other_codes": [],
+        "self_entries": 0,
+        "first_error": None,
+    }
+
+
+def test_the_span_includes_its_ends() -> None:
+    assert service.summarise([entry(SPAN[0]), entry(SPAN[1])], SPAN, [], [])["callbacks"] == 2
+    assert service.summarise([entry(SPAN[0] - 0.01), entry(SPAN[1] + 0.01)], SPAN, [], [])["callbacks"] == 0
+
+
+def test_a_synthetic_user_is_found_behind_other_ids() -> None:
+    assert entry(TRIED, f"POST /api/internal/sessions 500 request={REAL} user={ZERO}")["self"] is True
+
+
+def test_of_many_entries_the_most_telling_are_kept_in_their_order() -> None:
+    errors = [entry(TRIED + i / 1000, "Error: x") for i in range(300)]
+    outside = [entry(TRIED + 400)]
+    kept = service_log.most_telling([*errors, entry(TRIED + 5), *outside], SPAN, 10)
+    assert len(kept) == 10
+    assert kept[-1]["callback"]
+    assert kept[:-1] == errors[:9]
+
+
+def test_silence_counts_only_if_everything_speaks_for_it() -> None:
+    proof = {
+        "journal_readable": True,
+        "journal_covers": True,
+        "up_through_attempt": True,
+        "control_heard": True,
+        "suppressed": 0,
+        "callbacks": 0,
+    }
+    assert service.silence_counts(proof) is True
+    for name in proof:
+        for doubt in (None, False) if name not in ("suppressed", "callbacks") else (None,):
+            assert service.silence_counts({**proof, name: doubt}) is None, name
+    assert service.silence_counts({**proof, "suppressed": 3}) is None

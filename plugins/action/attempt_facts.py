@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import artifacts_dir, read_probes
 

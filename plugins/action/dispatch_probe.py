@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 # The slow path: the first wait, a second dispatch into the same room within it, and one retry to tell a cold start.

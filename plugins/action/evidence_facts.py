@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import record_layer, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
@@ -78,7 +79,8 @@ class ActionModule(ActionBase):
         received = time.time()
         if answer.get("failed"):
             if "ansible_facts" not in answer and "module_stderr" in answer:
-                why = f"{host} cannot run the probes: {redact(str(answer.get('module_stderr') or answer.get('msg'))).strip()[:300]}"
+                heard = redact(str(answer["module_stderr"] or answer.get("msg"))).strip()
+                why = f"{host} cannot run the probes: {heard[:300]}"
                 return {"ansible_facts": {"voiceops_evidence": self._unknown(layers, why, True), "voiceops_clock": {}}}
             return answer
         facts = answer["ansible_facts"]

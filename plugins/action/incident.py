@@ -18,7 +18,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import incident a
 from ansible_collections.voiceops.livekit.plugins.module_utils import report
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
-from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import artifacts_dir
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import add_probes, artifacts_dir
 
 RENDERERS = {"incident.md": report.markdown, "incident.html": report.html}
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -70,6 +70,9 @@ class ActionModule(ActionBase):
         folder = artifacts_dir(args["artifacts"], str((task_vars or {}).get("playbook_dir", ".")))
         try:
             result["path"], warnings, error = incidents.keep(incident, str(folder), RENDERERS)
+            if not error:
+                probes = [probe for record in args["evidence"].values() for probe in record.get("probes") or []]
+                add_probes(folder, probes, time.time())
         except OSError as exc:
             warnings, error = [], f"voiceops_artifacts: expected a folder that can be written to, got {folder} ({exc})."
         self._show(incident, result["path"])

@@ -34,6 +34,12 @@ SIGNALS = {
 }
 
 _SHIFTED_SIGNALS = ("started_at", "control_at", "journal_oldest")
+# Of which layer, if one of these signals is known, None in those means none.
+_KNOWN_ABSENCES = (
+    ("tunnel", ("status", "failure"), ("error_code", "redirect_host", "failure")),
+    ("callback", ("answered_by_app",), ("error_code",)),
+    ("service", ("silence_counts",), ("first_error",)),
+)
 # The layers whose events can be the answer to a probe of ours; a person in a room never is.
 _CALLED_LAYERS = ("tunnel", "callback", "service")
 
@@ -78,14 +84,20 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         merged["service"] = _on_one_clock(merged["service"], run, probes)
         signals = merged["service"]["signals"]
         signals.update(calls_heard(signals, merged["tunnel"]["signals"] if "tunnel" in merged else {}))
-        if signals.get("silence_counts") and signals.get("first_error") is None:
-            # Known to be none, which is not the same as unknown.
-            signals["first_error"] = ""
+    _name_known_absences(merged)
     return {
         "evidence": merged,
         "timeline": _timeline(merged, run, probes),
         "red_herrings": _red_herrings(merged, run),
     }
+
+
+def _name_known_absences(evidence: Mapping[str, Record]) -> None:
+    """Make of None an empty text where a layer was heard out and there is none: that is not unknown."""
+    for layer, witness, names in _KNOWN_ABSENCES:
+        signals = evidence[layer]["signals"] if layer in evidence else {}
+        if any(signals.get(name) not in (None, False) for name in witness):
+            signals.update({name: "" for name in names if signals.get(name) is None})
 
 
 def calls_heard(journal: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def assemble(
         "remediation": None,
         "problems": _sentences([*problems, *record_problems, *entry_problems]),
         "red_herrings": _sentences(red_herrings),
-        "notes": _sentences(notes),
+        "notes": _sentences([*notes, *_scaled(records["dispatch"]["signals"])]),
     }
 
 
@@ -133,6 +133,14 @@ def keep(incident: Incident, artifacts: str, renderers: Mapping[str, Renderer]) 
     path, problems = write(incident, tempfile.mkdtemp(prefix="voiceops-"), renderers)
     error = f"voiceops_artifacts: expected a folder that can be written to, got {artifacts} ({reason}). Kept in {path}."
     return path, problems, error
+
+
+def _scaled(signals: Mapping[str, Any]) -> list[str]:
+    """Say so where the dispatch probe's deadline was not the standard one, since a short one convicts a slow agent."""
+    deadline, scaled = signals.get("deadline_s"), signals.get("scaled")
+    if not isinstance(deadline, (int, float)) or not isinstance(scaled, (int, float)):
+        return []
+    return [f"The dispatch probe's deadline was {deadline:g} s, {scaled:.2g} of the standard."]
 
 
 def _checked_records(evidence: Mapping[str, Any], rules: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -123,7 +123,8 @@ def read(
     # The scoped flag keeps journalctl from ignoring the case of a pattern in lower case.
     grep = [f"--grep=(?-i:{query.pattern})"] if greps else []
     reading = _read(arguments + grep, query, convert, deadline, limit)
-    if grep and "pattern" in reading.why:
+    # Not only does PCRE2 read some patterns otherwise: on a long line it may also give up.
+    if grep and "pattern" in reading.why.lower():
         reading = _read(arguments, query, convert, deadline, limit)
     return reading
 

@@ -204,15 +204,15 @@ class Api:
             status = int(getattr(exc, "status", 0) or 0)
             reason = _CODES.get(exc.code) or _reason_of_status(status)
             said = f"LiveKit answered {exc.code} (HTTP {status}): {exc.message}"
-            if exc.code == "not_found":  # a room or a dispatch, in a project that exists
-                return LiveKitError(reason, clip(redact(said, (self._key, self._secret)), 300))
         elif isinstance(exc, (OSError, ssl.SSLError)) or type(exc).__module__.startswith("aiohttp"):
             reason, said = "unavailable", f"LiveKit could not be reached: {exc}"
         elif type(exc).__name__ == "DecodeError":
             reason, said = "protocol", "what answers at voiceops_livekit_url is no LiveKit server"
         else:
             reason, said = "failed", f"{type(exc).__name__}: {exc}"
-        advice = f"; {_ADVICE[reason]}" if reason in _ADVICE else ""
+        # A room or a dispatch that is not there says nothing against the URL; a page that is not there does.
+        is_advised = reason in _ADVICE and getattr(exc, "code", None) != "not_found"
+        advice = f"; {_ADVICE[reason]}" if is_advised else ""
         return LiveKitError(reason, clip(redact(said, (self._key, self._secret)), 300) + advice)
 
 

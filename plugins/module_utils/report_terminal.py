@@ -35,10 +35,10 @@ def terminal(
     state = _STATES[verdict["state"]]
     page.section("VERDICT", [f"{_mark(state, unicode)} {verdict['title']}"], state, lines_each=3)
     page.section("", [": ".join(dict.fromkeys((verdict["state"], verdict["id"])))], "dim")
-    page.section("WHY", _some(verdict["because"], 5), lines_each=3)
+    page.section("WHY", _some(verdict["because"], 5), lines_each=4)
     page.section("ALSO", _some([view.title(cause) for cause in view.also_confirmed(incident)], 3))
     page.section("IGNORE", _some(incident["red_herrings"], 3), lines_each=3)
-    page.section("RULED OUT", _excluded(view.ruled_out(incident)), lines_each=4)
+    page.section("RULED OUT", _excluded(view.ruled_out(incident)), lines_each=3)
     page.section("NOT KNOWN", _open(incident), lines_each=3)
     page.section("INPUT", _some(incident["problems"], 5), "unknown", lines_each=3)
     page.section("NOTE", _some(incident["notes"], 3))
@@ -113,8 +113,10 @@ def _excluded(causes: list[dict[str, Any]]) -> list[str]:
 
 
 def _open(incident: view.Incident) -> list[str]:
-    """Tell what would decide it if it is not decided, and name the causes that are still open."""
+    """Tell what would decide it and what is suspected; if it is decided, only how many causes are left open."""
     causes = view.undecided(incident)
+    if incident["verdict"]["state"] != "inconclusive":
+        return [f"{len(causes)} other causes are not ruled out; the report says which"] if causes else []
     lines = _some(incident["verdict"]["needs"], 3)
     for name in ("suspected", "open"):
         ids = [cause["id"] for cause in causes if cause["state"] == name]

@@ -10,7 +10,8 @@ module: attempt_facts
 short_description: Say when the user tried, and fix the start of the run
 version_added: 0.1.0
 description:
-  - Resolves the moment of the user's attempt from what the operator gave, else from the moment since which a person waits in a room, else now.
+  - Resolves the moment of the user's attempt from what the operator gave, else from the moment since which a person
+    waits in a room, else now.
   - Malformed input never fails the task. It falls back as if nothing had been given, and says so in C(problems).
   - Runs on the controller, without connecting to the host.
 author: voiceops.livekit contributors (@voiceops)
@@ -19,7 +20,8 @@ extends_documentation_fragment:
 options:
   at:
     description:
-      - When the user tried, as ISO 8601 with a zone, as C(HH:MM) in the controller's zone (the newest such moment that is not in the future), or V(now).
+      - When the user tried, as ISO 8601 with a zone, as C(HH:MM) in the controller's zone (the newest such moment that
+        is not in the future), or V(now).
     type: str
     default: ""
   window:
@@ -70,8 +72,8 @@ ansible_facts:
           type: list
         attempt:
           description: >-
-            The attempt with C(at), C(since) and C(until) as RFC 3339 in UTC, C(source) (V(given), V(waiting_session) or V(now))
-            and C(precision_s) in seconds.
+            The attempt with C(at), C(since) and C(until) as RFC 3339 in UTC, C(source) (V(given), V(waiting_session)
+            or V(now)) and C(precision_s) in seconds.
           returned: always
           type: dict
         problems:

@@ -25,6 +25,10 @@ author: voiceops.livekit contributors (@voiceops)
 requirements:
   - livekit-api >= 1.2 on the host that runs the module, which is meant to be the controller
 options:
+  gathered:
+    description: The evidence records of other layers, which the fact that is set keeps beside this one.
+    type: dict
+    default: {}
   livekit_url:
     description: The project's URL, such as V(wss://my-project.livekit.cloud).
     type: str
@@ -48,9 +52,9 @@ options:
     type: float
     default: 90
   cold_start:
-    description: Seconds that a cold start may take.
+    description: Seconds from which a start counts as slow. A client gives up after 20 by default, and a person earlier.
     type: float
-    default: 25
+    default: 10
   probe_room_prefix:
     description:
       - The names of the probe's rooms begin so.
@@ -91,6 +95,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+ansible_facts:
+  description: The facts that are set for the host.
+  returned: always
+  type: complex
+  contains:
+    voiceops_evidence:
+      description: The evidence records in O(gathered), and RV(record) as C(dispatch).
+      returned: always
+      type: dict
 record:
   description: The evidence record of the layer C(dispatch).
   returned: always
@@ -224,12 +237,13 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.redact import red
 def main():
     module = AnsibleModule(
         argument_spec={
+            "gathered": {"type": "dict", "default": {}},
             "livekit_url": {"type": "str", "required": True},
             "livekit_api_key": {"type": "str", "required": True, "no_log": True},
             "livekit_api_secret": {"type": "str", "required": True, "no_log": True},
             "agent_name": {"type": "str", "default": ""},
             "deadline": {"type": "float", "default": 90},
-            "cold_start": {"type": "float", "default": 25},
+            "cold_start": {"type": "float", "default": 10},
             "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
             "probe_id": {"type": "str", "default": ""},
         },

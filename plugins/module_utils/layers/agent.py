@@ -58,6 +58,10 @@ SIGNALS: dict[str, str] = {
     "project": "str: the project that lk used, by name or subdomain.",
 }
 
+_ASLEEP_LIMIT = (
+    "LiveKit gives no log of an agent that was shut down for inactivity: this tells that it sleeps now, nothing of the "
+    "attempt"
+)
 INACTIVE = "shut down due to inactivity"
 # A log has no end: it is read until it is quiet, and not for long.
 LOG_S, QUIET_S = 10.0, 2.0
@@ -124,7 +128,7 @@ def _ask_log(session: lk.Session, deadline: float) -> _Log:
         )
         lines = agent_lines(result.stdout)
         if INACTIVE in result.stderr or INACTIVE in result.stdout:
-            return _Log("asleep", [], ["no log is kept while the agent sleeps, so it says nothing of the attempt"])
+            return _Log("asleep", [], [_ASLEEP_LIMIT])
         if not lines and result.returncode:
             lk.check(session, result)
     except lk.LkError as error:

@@ -16,7 +16,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parent.parent for path in PROJECT.glob("roles/*/meta/argument_specs.yml"))
 EXAMPLE = PROJECT / "inventory/example/group_vars/all/main.yml"
 EVERY_ROLE = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-VARIABLE = re.compile(r"(?<![\w.])voiceops_\w+")
+# Read, not set: a key such as those of set_stats is no input.
+VARIABLE = re.compile(r"(?<![\w.])voiceops_\w+\b(?!:)")
 # Passing an option on unless it is unset: the module's own default then holds.
 PASSED_ON = re.compile(r'^\s*(\w+): "\{\{ (voiceops_\w+) \| default\(omit(?:, true)?\) \}\}"$', re.MULTILINE)
 MODULE = re.compile(r"^\s*(?:- )?voiceops\.livekit\.(\w+):$", re.MULTILINE)

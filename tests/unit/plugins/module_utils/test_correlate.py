@@ -14,7 +14,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.correlate import 
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
-from ...evidence import ASLEEP, ATTEMPT, NO_AGENT_CAME, NOT_PROBED, PERSON_WAITS, evidence
+from ...evidence import ASLEEP, ATTEMPT, HEALTHY, NO_AGENT_CAME, NOT_PROBED, PERSON_WAITS, evidence
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 SOMEBODY = "5b0c7a52-77aa-4a52-8c1e-0d6a2f1c9d11"
@@ -155,10 +155,26 @@ def test_the_inventorys_name_stands_in_where_lk_tells_none():
     assert correlate(evidence(), named)["evidence"]["agent"]["signals"]["name"] == ""
 
 
-def test_no_error_is_known_only_where_silence_counts():
-    assert service_of(correlate(evidence({"service": {"first_error": None}}), RUN))["first_error"] == ""
-    unsure = evidence({"service": {"first_error": None, "silence_counts": None}})
-    assert service_of(correlate(unsure, RUN))["first_error"] is None
+@pytest.mark.parametrize(
+    ("layer", "signal", "unheard"),
+    [
+        ("service", "first_error", {"silence_counts": None}),
+        ("tunnel", "error_code", {"status": None}),
+        ("tunnel", "redirect_host", {"status": None}),
+        ("tunnel", "failure", {"status": None}),
+        ("callback", "error_code", {"answered_by_app": None}),
+    ],
+)
+def test_none_means_none_only_where_the_layer_was_heard_out(layer, signal, unheard):
+    absent = dict.fromkeys({"first_error", "error_code", "redirect_host", "failure"} & HEALTHY[layer].keys())
+    heard, silent = (correlate(evidence({layer: {**absent, **more}}), RUN)["evidence"] for more in ({}, unheard))
+    assert heard[layer]["signals"][signal] == ""
+    assert silent[layer]["signals"][signal] is None
+
+
+def test_what_a_layer_found_is_not_overwritten():
+    found = {"tunnel": {"status": 404, "error_code": "ERR_NGROK_3200"}}
+    assert correlate(evidence(found), RUN)["evidence"]["tunnel"]["signals"]["error_code"] == "ERR_NGROK_3200"
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,11 @@ def test_sentences_are_told_once_and_only_if_they_say_something() -> None:
     assert assemble(**findings(notes=["a", " ", "", "a", "b"]))["notes"] == ["a", "b"]
 
 
+def test_a_scaled_deadline_is_told() -> None:
+    assert assemble(**findings("healthy"))["notes"] == ["The dispatch probe's deadline was 9 s, 0.1 of the standard."]
+    assert assemble(**findings("dormant"))["notes"] == []
+
+
 def test_ids_sort_by_time_and_are_safe_as_file_names() -> None:
     early = incident_id("2026-02-06T22:48:12.480Z", "cloud_agent_dormant_no_wake", "3f2a")
     late = incident_id("2026-02-06T22:48:13Z", "../../a/B\n" + "x" * 200, "0000")

@@ -99,8 +99,16 @@ def test_without_grep_the_stream_is_filtered_here(journalctl: Journalctl) -> Non
     assert not any(argument.startswith("--grep") for argument in called.arguments[0])
 
 
-def test_a_pattern_that_journalctl_does_not_understand_is_searched_here(journalctl: Journalctl) -> None:
-    called = journalctl(line("POST /internal"), no_grep='Bad pattern "(?P<a>": missing terminator')
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        'Bad pattern "(?P<a>": missing terminator',
+        "Pattern matching failed: match limit exceeded",
+        "Compiled without pattern matching support",
+    ],
+)
+def test_a_pattern_that_journalctl_cannot_search_for_is_searched_here(journalctl: Journalctl, complaint: str) -> None:
+    called = journalctl(line("POST /internal"), no_grep=complaint)
     reading = read(EVERYTHING._replace(pattern="(?P<a>internal)"))
     assert (texts(reading), reading.complete, reading.readable) == (["POST /internal"], True, True)
     assert len(called.arguments) == 2

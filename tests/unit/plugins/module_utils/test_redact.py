@@ -97,6 +97,10 @@ def test_the_cut_leaves_no_half_of_a_secret(before: int) -> None:
         assert "abcd" not in shown
 
 
+def test_the_cut_of_a_line_without_spaces_leaves_no_half_of_a_secret() -> None:
+    assert "sk-" not in redact(";" * (LIMIT - 8) + "sk-abcdefghijklmnop" + ";" * LIMIT)
+
+
 @pytest.mark.parametrize("piece", ["a", "key", "a-", "://", "eyJ", "\x1b]", '"', "postgres://", "password", "k=", " "])
 def test_long_lines_cost_little(piece: str) -> None:
     assert len(redact(piece * (10_000_000 // len(piece)))) < 40 * LIMIT

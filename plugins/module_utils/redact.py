@@ -32,6 +32,8 @@ _CONTROL = re.compile(
 
 _WORDS = r"password|passwd|passphrase|pwd|secret|credential"
 _VALUE = r"""(?:\[redacted\](?!\w)|\\?"[^"\\\n]*\\?"|'[^'\n]*'|[^\s"'\\]+)"""
+# What lk says of secrets and credentials as a whole is a sentence about them, and holds none.
+_SENTENCE = r"(?:secrets|credentials): (?:check|invalid|not|no|unable)\b"
 _SEPARATOR = r"""\\?["']?\s*(?:=>|[=:])\s*"""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -54,7 +56,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # INTERNAL_SERVICE_KEY=…, X-Api-Key: …, "apiKey": "…", password: …
     (
         re.compile(
-            rf"(?<![\w.-])((?:[\w.-]*(?:{_WORDS}|[_.-](?:key|token)|apikey)|[\w.-]*[a-z](?-i:Key|Token))s?{_SEPARATOR})"
+            rf"(?<![\w.-])(?!{_SENTENCE})((?:[\w.-]*(?:{_WORDS}|[_.-](?:key|token)|apikey)|[\w.-]*[a-z](?-i:Key|Token))s?{_SEPARATOR})"
             rf"{_VALUE}",
             re.I,
         ),

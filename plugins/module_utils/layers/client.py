@@ -26,8 +26,8 @@ SIGNALS: dict[str, str] = {
     "room_created_at": "str: when it was created, RFC 3339.",
     "waiting_since": "str: since when a person waits in it, RFC 3339 on the controller's clock; None if no one waits.",
     "waiting_seconds": "float: how long that was at the run's start.",
-    "person_connected": "bool: a person is connected to it; None if no room is the attempt's: nothing is known then.",
-    "microphone_published": "bool: a person in it publishes audio.",
+    "person_connected": "bool: a person is connected to it; None if no room is the attempt's, or one only just joins.",
+    "microphone_published": "bool: a person in it publishes audio; None if nobody is connected, or only just so.",
     "microphone_muted": "bool: all this audio is muted; None if there is none.",
     "agent_state": "str: the connection state of the agent in it: JOINING, JOINED, ACTIVE; None if there is none.",
     "dispatches": "int: agent dispatches of the room; None if they could not be listed.",
@@ -44,6 +44,8 @@ _NO_PERSONS = ("AGENT", "INGRESS", "EGRESS")
 # A server clock that is read to a second is corrected only where it is off by more than that.
 TRUSTED_OFFSET_MS = 2000
 _MARGIN_S = 0.5
+# Getting connected and publishing a microphone takes a browser some seconds; only later is their absence a finding.
+SETTLED_AFTER_S = 20.0
 _REPEAT = "lk room list && lk room participants list ROOM && lk dispatch list ROOM"
 
 Room = dict[str, Any]
@@ -111,10 +113,10 @@ def _dispatches(api: Api, room: Room, deadline: float, limits: list[str]) -> lis
 
 
 def is_person(participant: Mapping[str, Any], synthetic: list[str]) -> bool:
-    """Whether a participant is a connected human being, and none of the synthetic users."""
+    """Whether a participant is a human being who is or gets connected, and none of the synthetic users."""
     return (
         participant["kind"] not in _NO_PERSONS
-        and participant["state"] in ("JOINED", "ACTIVE")
+        and participant["state"] in ("JOINING", "JOINED", "ACTIVE")
         and not any(user in participant["identity"] for user in synthetic)
     )
 
@@ -168,12 +170,14 @@ def examine(
         summary = f"no room of the attempt is open now, so nothing can be said of it{others}"
         return record("client", "unknown", summary, signals=signals, limits=[summary, *limits], repeat=_REPEAT)
     now = float(options.get("now") or time.time())
+    settled = now - since(chosen) >= SETTLED_AFTER_S
+    connected = any(person["state"] == "ACTIVE" for person in chosen["people"]) or (False if settled else None)
     audio = [track for person in chosen["people"] for track in person["tracks"] if track["type"] == "AUDIO"]
     signals.update(
         room=chosen["name"],
         room_created_at=_moment(chosen["created_at"]),
-        person_connected=True,
-        microphone_published=bool(audio),
+        person_connected=connected,
+        microphone_published=bool(audio) or (False if connected and settled else None),
         microphone_muted=all(track["muted"] for track in audio) if audio else None,
         agent_state=chosen["agents"][0]["state"] if chosen["agents"] else None,
     )
@@ -189,7 +193,7 @@ def examine(
         )
     return record(
         "client",
-        "healthy" if audio and not signals["microphone_muted"] else "faulty",
+        _state(signals),
         _summary(signals),
         signals=signals,
         events=_events(chosen),
@@ -198,7 +202,16 @@ def examine(
     )
 
 
+def _state(signals: Mapping[str, Any]) -> str:
+    """A person who is still about to connect, or to publish, is not judged."""
+    if signals["person_connected"] is False or signals["microphone_published"] is False or signals["microphone_muted"]:
+        return "faulty"
+    return "healthy" if signals["person_connected"] and signals["microphone_published"] else "unknown"
+
+
 def _summary(signals: Mapping[str, Any]) -> str:
+    if not signals["person_connected"]:
+        return f"a person tries to get into {signals['room']} and is not connected"
     microphone = "without a microphone"
     if signals["microphone_published"]:
         microphone = "with a muted microphone" if signals["microphone_muted"] else "with a microphone"

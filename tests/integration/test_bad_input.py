@@ -1,0 +1,122 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input gets a sentence that names the option, and costs no more than it must: a record is always written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+PASSIVE = {"voiceops_dispatch_probe": "never"}
+OTHERS = ("client", "tunnel", "secrets", "callback", "service", "agent")
+
+
+@pytest.mark.parametrize(
+    "variables, unknown, sentence",
+    [
+        ({"voiceops_lk": "no-such-lk"}, {"secrets", "agent"}, "voiceops_lk"),
+        ({"voiceops_livekit_url": ""}, {"client", "secrets", "agent"}, "voiceops_livekit_url"),
+        ({"voiceops_livekit_url": "not a url"}, {"client", "secrets", "agent"}, "voiceops_livekit_url"),
+        ({"voiceops_livekit_api_key": ""}, {"client", "secrets", "agent"}, "voiceops_livekit_api_key"),
+        ({"voiceops_callback_url": ""}, {"tunnel", "callback"}, "voiceops_callback_url"),
+        ({"voiceops_callback_url": "ftp://x/y"}, {"tunnel", "callback"}, "voiceops_callback_url"),
+        ({"voiceops_callback_key": ""}, {"callback"}, "voiceops_callback_key"),
+        ({"voiceops_callback_key": "{{ vault_nowhere }}"}, {"callback"}, "voiceops_callback_key"),
+        ({"voiceops_callback_probe": "everything"}, {"callback"}, "voiceops_callback_probe"),
+        ({"voiceops_service_pattern": "("}, {"service"}, "voiceops_service_pattern"),
+        ({"voiceops_agent_dir": "/nowhere at all"}, {"secrets", "agent"}, "voiceops_agent_dir"),
+    ],
+    ids=lambda value: next(iter(value.items())) if isinstance(value, dict) else None,
+)
+def test_a_bad_variable_costs_its_layers_alone(lab, variables, unknown, sentence):
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps({**PASSIVE, **variables}))
+
+    assert play.returncode == 0, play.output
+    evidence = play.incident["evidence"]
+    assert {layer for layer in OTHERS if evidence[layer]["state"] == "unknown"} - {"client"} == unknown - {"client"}
+    for layer in unknown:
+        assert sentence in " ".join(evidence[layer]["limits"]), evidence[layer]
+
+
+@pytest.mark.parametrize(
+    "variables, sentence",
+    [
+        ({"voiceops_attempt_at": "25:99"}, "voiceops_attempt_at"),
+        ({"voiceops_attempt_at": "2026-02-30T10:00:00Z"}, "voiceops_attempt_at"),
+        ({"voiceops_window": "soon"}, "voiceops_window"),
+    ],
+)
+def test_a_malformed_time_is_told_and_the_diagnosis_goes_on(lab, variables, sentence):
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps({**PASSIVE, **variables}))
+
+    assert play.returncode == 0, play.output
+    assert sentence in " ".join(play.incident["problems"])
+    assert sentence in play.output
+    assert play.incident["evidence"]["service"]["state"] == "healthy"
+
+
+@pytest.mark.parametrize(
+    "rule, sentence",
+    [
+        ("- {id: x, layer: agent, title: t, because: b, when: [agent.state == 1]}", "agent has no signal 'state'"),
+        ("- {id: x, layer: agent, title: t, because: b, when: ['1 +']}", "1 +"),
+        ("- {id: healthy, layer: agent, title: t, because: b, when: [agent.found]}", "healthy"),
+        ("{", "mine.yml"),
+    ],
+    ids=["unknown signal", "syntax", "an id of the collection's", "no YAML"],
+)
+def test_broken_rules_fail_the_play_after_the_evidence_is_written(lab, tmp_path, rule, sentence):
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "mine.yml").write_text(rule, encoding="utf-8")
+    given = {**PASSIVE, "voiceops_rules": str(tmp_path / "rules")}
+
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps(given))
+
+    assert play.returncode == 2, play.output
+    assert "mine.yml" in play.output
+    assert sentence in " ".join(play.incident["problems"])
+    assert play.incident["evidence"]["service"]["state"] == "healthy"
+    assert play.incident["verdict"]["state"] == "inconclusive"
+
+
+def test_a_probe_mode_that_does_not_exist_is_named_and_the_passive_verdict_kept(lab):
+    play = lab("tunnel-offline").play("diagnose.yml", "-e", json.dumps({"voiceops_dispatch_probe": "sometimes"}))
+
+    assert play.returncode == 2, play.output
+    assert "voiceops_dispatch_probe" in " ".join(play.incident["problems"])
+    assert play.incident["verdict"]["id"] == "tunnel_offline"
+
+
+def test_a_state_to_fail_on_fails_the_play_with_its_verdict(lab):
+    play = lab("tunnel-offline").play("diagnose.yml", "-e", json.dumps({"voiceops_fail_on": ["fault"]}))
+
+    assert play.returncode == 2, play.output
+    assert "voiceops_fail_on" in play.output
+    assert play.incident["verdict"]["id"] == "tunnel_offline"
+
+
+def test_a_state_that_does_not_exist_is_named_after_the_report(lab):
+    play = lab("tunnel-offline").play("diagnose.yml", "-e", json.dumps({"voiceops_fail_on": ["faulty"]}))
+
+    assert play.returncode == 2, play.output
+    assert "voiceops_fail_on: expected a list of fault and inconclusive" in play.output
+    assert play.incident["verdict"]["id"] == "tunnel_offline"
+
+
+def test_no_secret_is_in_the_output_or_the_artifacts_at_any_verbosity(lab):
+    running = lab("healthy")
+    secrets = [
+        running.facts["variables"][name]
+        for name in ("voiceops_livekit_api_secret", "voiceops_callback_key", "voiceops_livekit_api_key")
+    ]
+
+    play = running.play("diagnose.yml", "-vvvv")
+
+    assert play.returncode == 0, play.output
+    written = [path.read_text(encoding="utf-8") for path in play.artifacts.rglob("*") if path.is_file()]
+    assert len(written) > 3
+    for secret in secrets:
+        assert secret not in play.output
+        assert not any(secret in text for text in written)

@@ -76,9 +76,8 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
     probes = [*run.probes, *(probe for record in merged.values() for probe in record.get("probes") or [])]
     if "inspector" in extra:
         merged["tunnel"] = _with_inspector(merged.get("tunnel"), extra["inspector"])
-    if "agent" in merged and run.agent_name and merged["agent"]["signals"].get("name") is None:
-        # Before 2.16.1, lk does not tell the dispatch name.
-        merged["agent"]["signals"]["name"] = run.agent_name
+    if "agent" in merged and merged["agent"]["signals"].get("name") is None:
+        merged["agent"]["signals"]["name"] = _name_by_inventory(merged.get("client"), run)
     _merge_dispatch(merged, extra.get("agent_after"), run)
     if "service" in merged:
         merged["service"] = _on_one_clock(merged["service"], run, probes)
@@ -90,6 +89,15 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         "timeline": _timeline(merged, run, probes),
         "red_herrings": _red_herrings(merged, run),
     }
+
+
+def _name_by_inventory(client: Record | None, run: Run) -> str | None:
+    """Return the dispatch name for where lk does not tell it, as before 2.16.1; None if it is not known.
+
+    An empty name is also what the inventory has by default, so it is believed only where the room agrees.
+    """
+    asked = client["signals"].get("dispatch_names") if client else None
+    return run.agent_name or ("" if asked and not any(asked) else None)
 
 
 def _name_known_absences(evidence: Mapping[str, Record]) -> None:

@@ -17,7 +17,7 @@ Record = dict[str, Any]
 
 
 def record_layer(asked: str) -> str:
-    """The layer that what was asked belongs to: the inspector is the tunnel's other end, and an agent may be asked twice."""
+    """The layer that what was asked belongs to: the inspector is the tunnel's, and an agent may be asked twice."""
     return {"inspector": "tunnel", "agent_after": "agent"}.get(asked, asked)
 
 

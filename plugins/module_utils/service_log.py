@@ -18,6 +18,8 @@ TEXT_LIMIT = 300
 ENTRIES_LIMIT = 200
 _CONTROL_REACH_S = 30 * 86400.0
 _OUR_MARK = "voiceops.livekit/"
+# The lines of one error are logged within this time of each other.
+_ONE_ERROR_S = 0.5
 
 
 class Frame(NamedTuple):
@@ -125,11 +127,11 @@ def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
 
 def _is_success(item: Mapping[str, Any], text: str) -> bool:
     """Say whether a line shows a callback that went well; one without a status must at least name a request."""
-    if not item["callback"] or item["codes"]:
+    if not item["callback"]:
         return False
     if item["status"] is not None:
         return bool(200 <= item["status"] < 300)
-    return logline.names_request(text) and not logline.is_error(text, item["priority"])
+    return logline.names_request(text) and not item["codes"] and not logline.is_error(text, item["priority"])
 
 
 def _is_ours(item: Mapping[str, Any], probes: Iterable[Mapping[str, Any]], synthetic_users: Iterable[str]) -> bool:
@@ -141,8 +143,30 @@ def _is_ours(item: Mapping[str, Any], probes: Iterable[Mapping[str, Any]], synth
 def mark(
     entries: Iterable[Mapping[str, Any]], probes: Sequence[Mapping[str, Any]], synthetic_users: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return the entries with C(self) true of those that our probes or synthetic users caused; once true, it stays."""
-    return [{**item, "self": _is_ours(item, probes, synthetic_users)} for item in entries]
+    """Return the entries with C(self) true of those that our probes or synthetic users caused; once true, it stays.
+
+    A service that prints an error over several lines makes an entry of each, and names the user in one of them: the
+    errors within half a second of a synthetic user are theirs, unless another user is named there too.
+    """
+    marked = [{**item, "self": _is_ours(item, probes, synthetic_users)} for item in entries]
+    synthetic = {user.lower() for user in synthetic_users}
+    named = [(parse_time(item["at"]), str(item["user"]).lower() in synthetic) for item in marked if item["user"]]
+    ours = [at for at, is_synthetic in named if is_synthetic]
+    others = [at for at, is_synthetic in named if not is_synthetic]
+    for item in marked:
+        if _is_error_line(item) and _near(item, ours) and not _near(item, others):
+            item["self"] = True
+    return marked
+
+
+def _is_error_line(item: Mapping[str, Any]) -> bool:
+    """Say whether a line without a user may belong to another one's error; a refused call (4xx) is one of its own."""
+    return not item["user"] and any(not code.startswith("HTTP_4") for code in item["codes"])
+
+
+def _near(item: Mapping[str, Any], times: Iterable[float | None]) -> bool:
+    at = parse_time(item["at"])
+    return at is not None and any(time is not None and abs(at - time) <= _ONE_ERROR_S for time in times)
 
 
 def summarise(

@@ -68,7 +68,7 @@ options:
     default: 90
   settings:
     description:
-      - What commands to type are filled in with.
+      - What commands to type are filled in with. Where one is empty or absent, the command shows its name.
       - Known are C(agent_dir), C(agent_id), C(agent_name), C(callback_url), C(service_host), C(service_unit) and
         C(tunnel_host).
     type: dict
@@ -172,6 +172,8 @@ red_herrings:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
@@ -180,7 +182,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.rules import Rule
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
 
-def judge(params):
+def judge(params: dict[str, Any]) -> dict[str, Any]:
     """Return the module's result; raise RuleError if the rules cannot be used."""
     rules = load(params["rules_dir"], params["extra_rules_dir"])
     run = Run(
@@ -195,11 +197,12 @@ def judge(params):
     )
     extra = {name: params[name] for name in ("inspector", "agent_after") if params[name]}
     found = correlate(params["evidence"], run, extra)
-    context = {"attempt": params["attempt"], "settings": params["settings"]}
+    settings = {name: value for name, value in params["settings"].items() if value not in ("", None)}
+    context = {"attempt": params["attempt"], "settings": settings}
     return {**found, **classify(found["evidence"], rules, context)}
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "evidence": {"type": "dict", "required": True},

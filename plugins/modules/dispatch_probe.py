@@ -234,7 +234,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import n
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "gathered": {"type": "dict", "default": {}},

@@ -415,6 +415,7 @@ import contextlib
 import queue
 import threading
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -427,7 +428,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.layers import (
     service,
     tunnel,
 )
-from ansible_collections.voiceops.livekit.plugins.module_utils.record import record_layer, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 
 COLLECTORS = {
@@ -444,7 +445,7 @@ COLLECTORS = {
 GRACE_S = 1.5
 
 
-def collect_one(layer, options, deadline):
+def collect_one(layer: str, options: dict[str, Any], deadline: float) -> Record:
     """Run one collector; whatever breaks in it becomes an unknown record that names the breakage."""
     began = time.monotonic()
     try:
@@ -455,10 +456,10 @@ def collect_one(layer, options, deadline):
     return result
 
 
-def collect_all(layers, options, seconds):
+def collect_all(layers: list[str], options: dict[str, Any], seconds: float) -> dict[str, Record]:
     """Run the collectors in threads and return their records by layer, late ones as unknown."""
     deadline = time.monotonic() + seconds
-    done = queue.Queue()
+    done: queue.Queue[tuple[str, Record]] = queue.Queue()
     for layer in layers:
         # Daemon threads: one that overstays must not keep the module from ending.
         threading.Thread(
@@ -472,7 +473,7 @@ def collect_all(layers, options, seconds):
     return records
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "layers": {"type": "list", "elements": "str", "choices": sorted(COLLECTORS), "required": True},

@@ -61,12 +61,8 @@ def signals(modules: list[str]) -> list[str]:
         for name, text in importlib.import_module(f"{UTILS}.{module}").SIGNALS.items():
             kind, _colon, meaning = text.partition(": ")
             rows.append((f"`{name}`", kind.replace("|None", "").replace("|", "\\|"), plain(meaning)))
-    return [
-        "## Signals",
-        "",
-        "What rules may name. A value of null means that it is not known, never that it is not so.",
-        "",
-    ] + table(("signal", "type", "meaning"), rows)
+    meaning = "What rules may name. A value of null means that it is not known, never that it is not so."
+    return ["## Signals", "", meaning, "", *table(("signal", "type", "meaning"), rows)]
 
 
 def readme(role: str) -> str:

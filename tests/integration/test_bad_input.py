@@ -14,7 +14,7 @@ OTHERS = ("client", "tunnel", "secrets", "callback", "service", "agent")
 
 
 @pytest.mark.parametrize(
-    "variables, unknown, sentence",
+    ("variables", "unknown", "sentence"),
     [
         ({"voiceops_lk": "no-such-lk"}, {"secrets", "agent"}, "voiceops_lk"),
         ({"voiceops_livekit_url": ""}, {"client", "secrets", "agent"}, "voiceops_livekit_url"),
@@ -41,7 +41,7 @@ def test_a_bad_variable_costs_its_layers_alone(lab, variables, unknown, sentence
 
 
 @pytest.mark.parametrize(
-    "variables, sentence",
+    ("variables", "sentence"),
     [
         ({"voiceops_attempt_at": "25:99"}, "voiceops_attempt_at"),
         ({"voiceops_attempt_at": "2026-02-30T10:00:00Z"}, "voiceops_attempt_at"),
@@ -58,7 +58,7 @@ def test_a_malformed_time_is_told_and_the_diagnosis_goes_on(lab, variables, sent
 
 
 @pytest.mark.parametrize(
-    "rule, sentence",
+    ("rule", "sentence"),
     [
         ("- {id: x, layer: agent, title: t, because: b, when: [agent.state == 1]}", "agent has no signal 'state'"),
         ("- {id: x, layer: agent, title: t, because: b, when: ['1 +']}", "1 +"),

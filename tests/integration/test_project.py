@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for the project as a whole: what its files say of versions and dependencies agrees, and names no machine."""
+"""What holds for the project as a whole: its files agree on versions and dependencies, and name no machine."""
 
 from __future__ import annotations
 

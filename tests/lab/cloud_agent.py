@@ -9,6 +9,7 @@ LiveKit's hosting of agents is closed; this is a model of what its users and doc
 - C(wakes: false) is the stale container: nothing wakes it, no job is accepted; a new container (restart, deploy,
   rollback, new secrets) registers again.
 - C(wakes: never-joins) accepts the job and stays out of the room; C(crashes: true) crashes over it.
+- C(Error) without replicas sleeps: LiveKit has called idle agents on the free plan so (livekit/livekit#4394).
 - The container's log lives as long as the container.
 """
 
@@ -24,8 +25,7 @@ from lab.cloud_clock import Clock
 INACTIVE = "The agent has shut down due to inactivity. It will automatically start again when a new session begins."
 WARM_DELAY = 0.1
 """Seconds that an awake agent needs to join a room; it never takes longer than it would to wake."""
-_SERVING = {"Running", "Sleeping", "Waking", "Updating", "Building", "Scheduling"}
-_ASLEEP = {"Sleeping", "Waking"}
+_AWAKE = {"Running", "Updating", "Building", "Scheduling"}
 _CRASHED = "AGENT_EVENT_TYPE_APPLICATION_CRASHED"
 
 
@@ -53,16 +53,17 @@ class CloudAgent:
     def asleep(self, deployment: str = "") -> bool:
         """Whether a deployment (C('') is production) has no container, and so no log."""
         entries = list(self._entries(deployment))
-        return bool(entries) and all(entry["status"] == "Sleeping" for entry in entries)
+        return bool(entries) and all(_sleeps(entry) for entry in entries)
 
     def take(
         self, deployment: str, room: str, at: float, accept: Callable[[float], None], join: Callable[[float], None]
     ) -> None:
         """Offer a job to a worker: C(accept) and C(join) are called when, and only if, it gets that far."""
-        entry = next((item for item in self._entries(deployment) if item["status"] in _SERVING), None)
+        serving = (item for item in self._entries(deployment) if _sleeps(item) or item["status"] in _AWAKE)
+        entry = next(serving, None)
         if entry is None or self._wakes is False:
             return
-        asleep = entry["status"] in _ASLEEP
+        asleep = _sleeps(entry)
         if asleep:
             entry["status"] = "Waking"
 
@@ -155,3 +156,8 @@ class CloudAgent:
         self.logs.append(
             json.dumps({"message": message, "level": level, "name": "livekit.agents", **extra, "timestamp": moment})
         )
+
+
+def _sleeps(entry: dict[str, Any]) -> bool:
+    """Whether a deployment has no container, but gets one for the next session."""
+    return entry["status"] in ("Sleeping", "Waking") or (entry["status"] == "Error" and not entry["replicas"])

@@ -34,12 +34,20 @@ def options(role: Path) -> dict[str, dict[str, Any]]:
 
 
 def tasks(role: Path) -> str:
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(role.glob("tasks/**/*.yml")))
+    """The text of the role's tasks and of the variables that they go through."""
+    files = [*sorted(role.glob("tasks/**/*.yml")), *sorted(role.glob("vars/*.yml"))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
 def test_every_role_has_an_interface() -> None:
     assert ROLES
     assert {role.name for role in ROLES} == {path.name for path in PROJECT.glob("roles/*") if path.is_dir()}
+
+
+@EVERY_ROLE
+def test_its_description_is_the_same_everywhere(role: Path) -> None:
+    spec = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]
+    assert load(role / "meta/main.yml")["galaxy_info"]["description"] == spec["short_description"]
 
 
 @EVERY_ROLE

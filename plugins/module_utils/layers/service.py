@@ -54,7 +54,7 @@ SIGNALS = {
     "crash_looping": "bool|None: it waits for an automatic restart, or gave up, or restarted thrice in the window",
     "journal_readable": "bool|None: this user may read the system's journal; None if it could not be asked",
     "journal_oldest": "str|None: time of the oldest entry of the whole journal, RFC 3339, the controller's clock",
-    "journal_covers": "bool|None: that entry is older than the attempt's span",
+    "journal_covers": "bool|None: that entry is older than the attempt's span; None if the journal is unreadable",
     "suppressed": "int|None: messages of the unit that journald dropped in the window for coming too fast",
     "entries_seen": "int: entries of the unit in the window that tell of a callback or an error",
     "callbacks": "int|None: lines that match the pattern in the span, ours and synthetic users' left out",
@@ -179,7 +179,7 @@ def _journal_signals(logs: Logs, frame: Frame, entries: Sequence[Mapping[str, An
     return {
         "journal_readable": readable,
         "journal_oldest": None if oldest is None else rfc3339(oldest),
-        "journal_covers": None if oldest is None else oldest < frame.start,
+        "journal_covers": oldest < frame.start if readable and oldest is not None else None,
         "suppressed": sum(logs.suppressed.items) if logs.suppressed.complete else None,
         "entries_seen": len(entries),
         **derived,

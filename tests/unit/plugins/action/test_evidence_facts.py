@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.voiceops.livekit.plugins.action.evidence_facts import clock_offset
 
 
 @pytest.mark.parametrize("true_offset", [-420.0, 0.0, 180.25, 2400.0])
-@pytest.mark.parametrize("there, back", [(0.1, 0.1), (0.9, 0.1), (0.0, 2.0)])
+@pytest.mark.parametrize(("there", "back"), [(0.1, 0.1), (0.9, 0.1), (0.0, 2.0)])
 def test_the_true_offset_lies_within_the_uncertainty(true_offset, there, back):
     sent = 1_770_000_000.0
     host_began = sent + there + true_offset

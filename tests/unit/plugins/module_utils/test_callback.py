@@ -165,7 +165,7 @@ def test_a_hung_api_ends_with_the_deadline(listen: Callable[..., int]) -> None:
     ("url", "options", "expected"),
     [
         (None, {}, "voiceops_callback_url: expected a URL"),
-        ("http://a/", {"callback_key": "line\nbreak"}, "expected printable ASCII .* in voiceops_callback_key, got 10"),
+        ("http://a/", {"callback_key": "line\nbreak"}, "expected printable ASCII.* in voiceops_callback_key, got 10"),
         ("http://a/", {"callback_key_header": "no header:"}, "voiceops_callback_key_header: expected the name"),
     ],
 )

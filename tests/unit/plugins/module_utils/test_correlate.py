@@ -149,10 +149,22 @@ def test_why_no_probe_ran_is_kept_where_nobody_waits():
     assert correlate(given, RUN)["evidence"]["dispatch"]["limits"] == ["voiceops_dispatch_probe is never"]
 
 
-def test_the_inventorys_name_stands_in_where_lk_tells_none():
-    named = on(RUN, agent_name="voice")
-    assert correlate(evidence({"agent": {"name": None}}), named)["evidence"]["agent"]["signals"]["name"] == "voice"
-    assert correlate(evidence(), named)["evidence"]["agent"]["signals"]["name"] == ""
+@pytest.mark.parametrize(
+    ("told", "by_inventory", "asked", "name"),
+    [
+        (None, "voice", None, "voice"),
+        (None, "voice", [""], "voice"),
+        ("", "voice", None, ""),
+        (None, "", [""], ""),
+        (None, "", ["voice"], None),
+        (None, "", None, None),
+        (None, "", [], None),
+    ],
+)
+def test_the_inventorys_name_stands_in_where_lk_tells_none(told, by_inventory, asked, name):
+    given = evidence({"agent": {"name": told}, "client": {"dispatch_names": asked}})
+    run = on(RUN, agent_name=by_inventory)
+    assert correlate(given, run)["evidence"]["agent"]["signals"]["name"] == name
 
 
 @pytest.mark.parametrize(

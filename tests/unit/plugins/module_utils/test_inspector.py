@@ -68,7 +68,7 @@ def collect(url: str, seconds: float = AMPLE_S, **options: Any) -> dict[str, Any
 @pytest.fixture(autouse=True)
 def host_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The host's clock is right, and the run has just started."""
-    monkeypatch.setattr(inspector.time, "time", lambda: NOW + 1)
+    monkeypatch.setattr(time, "time", lambda: NOW + 1)
 
 
 def test_a_silence_that_the_list_covers(serve: Callable[..., Any]) -> None:
@@ -121,7 +121,7 @@ def test_calls_in_a_window_of_ours_are_not(serve: Callable[..., Any]) -> None:
 
 
 def test_times_are_the_controllers(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspector.time, "time", lambda: NOW + 7200)
+    monkeypatch.setattr(time, "time", lambda: NOW + 7200)
     record = collect(serve(ngrok([call(ATTEMPT_AT + 7200 + 1)])).url)
     assert record["signals"]["inspector_callbacks"] == 1
     assert record["events"][0]["at"] == rfc3339(ATTEMPT_AT + 1)

@@ -280,6 +280,11 @@ def test_an_entry_of_this_boot_is_as_old_as_the_boot_and_not_as_its_stamp(journa
     assert oldest == pytest.approx(time.time() - 100, abs=10)
 
 
+def test_an_entry_from_beyond_the_calendar_is_passed_over(journalctl: Journalctl) -> None:
+    journalctl(line(at=1e13) + line(at=NOW - 9000))
+    assert journal.oldest(time.monotonic() + AMPLE_S).items == [NOW - 9000]
+
+
 def test_an_empty_journal_is_not_readable(journalctl: Journalctl) -> None:
     journalctl()
     reading = journal.oldest(time.monotonic() + AMPLE_S)

@@ -51,6 +51,12 @@ def test_the_second_look_at_the_agent_decides_whether_it_woke(run):
     assert result["verdict"]["id"] == "agent_running_not_dispatched"
 
 
+def test_a_command_shows_the_name_of_a_setting_that_is_empty(run):
+    asleep = evidence(ASLEEP, NO_AGENT_CAME, {"dispatch": {"agent_status_after": "Sleeping"}})
+    result = run(evidence=asleep, settings={**SETTINGS, "agent_dir": ""})
+    assert result["verdict"]["remedy"]["command"] == "cd <agent_dir> && lk agent deploy"
+
+
 def test_check_mode_gives_the_same(run):
     args = {"evidence": evidence(), "settings": SETTINGS}
     assert run(**args, _ansible_check_mode=True)["verdict"] == run(**args)["verdict"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import (
     KEEP_PROBES_S,
     PROBES_FILE,
@@ -16,7 +17,7 @@ PROBE = {"since": "2026-02-06T22:48:00.000Z", "until": "2026-02-06T22:48:01.000Z
 
 
 @pytest.mark.parametrize(
-    "playbook_dir, expected",
+    ("playbook_dir", "expected"),
     [
         ("runbooks/playbooks", "runbooks/artifacts"),
         ("runbooks", "runbooks/artifacts"),

@@ -1,0 +1,89 @@
+# Everything runs in environments that are made here from the locks; to begin with, Python 3.11 and make suffice.
+PYTHON ?= python3
+SCENARIO ?= incident-2026-02-06
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/tests
+
+.PHONY: help demo test lint bench build docs changelog lock clean
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/installed system ## replay the incident on this machine and diagnose it
+	@tests/demo "$(SCENARIO)"
+
+test: .venv/installed system ansible-units ## every test: units, integration, scenarios
+	@python -m pytest --numprocesses auto --dist worksteal
+
+lint: ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansible-sanity importer ## every check of form
+
+bench: .venv/installed system ## measure a diagnosis against an empty play, a script and a naive playbook
+	@python tests/bench/bench.py
+
+build: tarball ## the collection's tarball and wheel, into dist/
+	@python -m build --wheel --no-isolation --outdir dist . >/dev/null
+
+docs: .venv/installed ## write the roles' READMEs from their argument_specs
+	@PYTHONPATH=playbooks/collections python tests/gates/readmes.py
+
+changelog: .venv/installed ## write CHANGELOG.rst from the fragments
+	@antsibull-changelog release --update-existing --reload-plugins
+
+lock: .venv/installed ## resolve the dependencies anew, for every Python and system
+	@for group in dev importer; do \
+	  project=; [ $$group = importer ] || project=pyproject.toml; \
+	  uv pip compile $$project --group $$group --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-annotate --custom-compile-command 'make lock' --quiet --output-file requirements/$$group.lock; \
+	done
+
+clean: ## remove what was made here
+	@rm -rf .venv .venv-importer .ansible .lab dist artifacts playbooks/artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+# --- what the targets above are made of ---
+.PHONY: system tarball ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansible-sanity ansible-units importer
+
+.venv/installed: requirements/dev.lock
+.venv-importer/installed: requirements/importer.lock
+.venv/installed .venv-importer/installed:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "installing $< into $(@D) (about a minute, once)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+system:
+	@tests/system-packages
+
+tarball: .venv/installed
+	@rm -rf dist
+	@ansible-galaxy collection build --output-path dist . >/dev/null
+
+ruff: .venv/installed
+	@ruff check .
+	@ruff format --check .
+
+mypy: .venv/installed
+	@mypy
+
+yamllint: .venv/installed
+	@yamllint --strict .
+
+shellcheck: system
+	@! command -v shellcheck >/dev/null || shellcheck .ci/run tests/demo tests/system-packages tests/gates/ansible-test tests/gates/importer
+
+ansible-lint: .venv/installed
+	@ANSIBLE_COLLECTIONS_PATH=playbooks/collections ansible-lint --profile production --offline --strict
+
+docs-lint: .venv/installed
+	@PYTHONPATH=playbooks/collections python tests/gates/readmes.py --check
+	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all .
+
+changelog-lint: .venv/installed
+	@antsibull-changelog lint
+
+ansible-sanity ansible-units: tarball
+	@tests/gates/ansible-test $(@:ansible-%=%)
+
+importer: tarball .venv-importer/installed
+	@tests/gates/importer

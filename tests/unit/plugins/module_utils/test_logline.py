@@ -1,0 +1,54 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a line of a log says."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import logline
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("PrismaClientKnownRequestError: P2003 Foreign key", ["P2003"]),
+        ("code: 'P1001', P1001 again, then P2024", ["P1001", "P2024"]),
+        ("Can't reach database server at `db:5432`", ["P1001"]),
+        ("connect ECONNREFUSED 127.0.0.1:5432", ["ECONNREFUSED"]),
+        ("getaddrinfo ENOTFOUND host,internal_service_key=x", ["ENOTFOUND"]),
+        ("ENOSPC: no space left on device, write", ["ENOSPC"]),
+        ("OSError: [Errno 28] No space left on device", ["ENOSPC"]),
+        ("TypeError [ERR_INVALID_URL]: Invalid URL", ["ERR_INVALID_URL"]),
+        ("SqliteError: database is locked SQLITE_BUSY", ["SQLITE_BUSY"]),
+        ("EVERYTHING is EXCELLENT, P9 P20033 XP2003", []),
+        ("", []),
+    ],
+)
+def test_codes(text: str, codes: list[str]) -> None:
+    assert logline.codes(text) == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("POST /api/internal/sessions 201 in 87ms", 201),
+        ('127.0.0.1 - - [06/Feb/2026] "POST /api/internal/sessions HTTP/1.1" 500 1234 "-" "node"', 500),
+        ("POST /api/internal/sessions -> 401", 401),
+        ("POST /api/internal/sessions → 403", 403),
+        ('{"method":"POST","url":"/api/internal/sessions","statusCode":422}', 422),
+        ("internal call done status=204", 204),
+        ("POST /api/internal/sessions took 200.5 ms", None),
+        ("POST /api/internal/sessions", None),
+        ("listening on 300", None),
+        ("POST " + "a" * 5000, None),
+    ],
+)
+def test_statuses(text: str, status: int | None) -> None:
+    assert logline.status(text) == status
+
+
+def test_a_full_disk_is_not_a_lack_of_watches() -> None:
+    assert logline.is_disk_full("ENOSPC: no space left on device, write")
+    assert not logline.is_disk_full("ENOSPC: System limit for number of file watchers reached")

@@ -1,0 +1,51 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose an error is that a service prints over several lines, of which only one names the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import mark, summarise
+
+ZERO = "00000000-0000-0000-0000-000000000000"
+REAL = "5b0c7a52-77aa-4a52-8c1e-0d6a2f1c9d11"
+
+
+def entry(second: float, text: str, *, user: str | None = None, codes: tuple[str, ...] = ()) -> dict[str, Any]:
+    at = f"2026-02-06T22:39:{second:06.3f}Z"
+    callback = "internal" in text
+    return {"at": at, "text": text, "priority": 3, "codes": list(codes), "callback": callback, "status": None} | {
+        "user": user,
+        "self": False,
+    }
+
+
+def error(user: str, second: float = 10.0) -> list[dict[str, Any]]:
+    return [
+        entry(second, f"session creation failed for user {user}", user=user),
+        entry(second + 0.001, "{ code: 'P2003' }", codes=("P2003",)),
+        entry(second + 0.04, "POST /api/internal/sessions 500 in 41ms", codes=("HTTP_500",)),
+    ]
+
+
+def test_all_lines_of_a_synthetic_users_error_are_ours():
+    assert [item["self"] for item in mark(error(ZERO), [], [ZERO])] == [True, True, True]
+
+
+def test_a_real_users_error_stays_theirs():
+    assert [item["self"] for item in mark(error(REAL), [], [ZERO])] == [False, False, False]
+
+
+@pytest.mark.parametrize(("apart", "codes"), [(0.2, ["P2003", "HTTP_500"]), (5.0, ["P2003", "HTTP_500"])])
+def test_an_error_that_may_be_a_real_users_is_never_taken_for_ours(apart, codes):
+    entries = sorted([*error(ZERO), *error(REAL, 10.0 + apart)], key=lambda item: item["at"])
+    assert summarise(entries, (0.0, 4e9), [], [ZERO])["codes"] == codes
+
+
+def test_a_call_that_went_well_in_the_same_moment_is_not_ours():
+    served = entry(10.2, "POST /api/internal/sessions 201 in 87ms")
+    assert summarise([*error(ZERO), served], (0.0, 4e9), [], [ZERO])["callbacks"] == 1

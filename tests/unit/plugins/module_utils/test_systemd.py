@@ -1,0 +1,67 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a unit was up, from the few times that systemd keeps."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import systemd
+
+NOW = 1770436200.0
+
+
+def stamp(at: float) -> str:
+    """Write a time as systemctl does with TZ=UTC."""
+    return time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
+
+
+@pytest.mark.parametrize(
+    ("state", "entered", "left", "up"),
+    [
+        ("active", 50, None, True),
+        ("active", 100, 40, True),
+        ("active", 150, 40, False),
+        ("active", 150, 120, False),
+        ("active", 250, 150, False),
+        ("active", 250, 50, False),
+        ("active", 250, None, False),
+        ("active", 250, 230, None),
+        ("active", None, None, None),
+        ("reloading", 50, None, True),
+        ("inactive", 50, 250, True),
+        ("inactive", 50, 150, False),
+        ("inactive", 50, 60, False),
+        ("inactive", 50, None, None),
+        ("failed", 150, 160, False),
+        ("failed", 250, 260, None),
+        ("inactive", None, None, False),
+        (None, 50, None, None),
+    ],
+)
+def test_whether_a_unit_was_up(state: str | None, entered: int | None, left: int | None, up: bool | None) -> None:
+    """C(entered) and C(left) are the last times that systemd keeps; the span is 100 to 200."""
+    times = {"ActiveEnterTimestamp": entered, "ActiveExitTimestamp": left}
+    properties = {name: "" if at is None else stamp(NOW + at) for name, at in times.items()}
+    if state is not None:
+        properties["ActiveState"] = state
+    assert systemd.was_up(properties, NOW + 100, NOW + 200) is up
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("Sat 2026-02-07 03:50:00 UTC", NOW),
+        ("2026-02-07 03:50:00.500000 UTC", NOW + 0.5),
+        ("@1770436200", NOW),
+        ("Fri 2026-02-06 22:50:00 EST", None),
+        ("n/a", None),
+        ("", None),
+        ("@x", None),
+    ],
+)
+def test_timestamps_of_systemctl(text: str, at: float | None) -> None:
+    assert systemd.moment({"T": text}, "T") == at

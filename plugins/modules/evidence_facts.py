@@ -64,7 +64,7 @@ options:
         elements: dict
         default: []
       attempt:
-        description: The user's attempt, as the filter P(voiceops.livekit.attempt#filter) makes it.
+        description: The user's attempt, as the filter M(voiceops.livekit.attempt_facts) makes it.
         type: dict
   livekit_url:
     description: The project's URL.

@@ -9,11 +9,13 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import record_layer, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
+from ansible_collections.voiceops.livekit.plugins.modules import evidence_facts
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 DEFAULT_DEADLINE_S = 20.0
@@ -70,9 +72,7 @@ class ActionModule(ActionBase):
         sent = time.time()
         try:
             with progress(display.display, f"{host}: {', '.join(layers)}", at_most_s=at_most):
-                answer = self._execute_module(
-                    module_name="voiceops.livekit.evidence_facts", module_args=args, task_vars=task_vars
-                )
+                answer = self._run_module(args, task_vars)
         except AnsibleConnectionFailure as exc:
             why = f"{host} could not be reached over {self._connection.transport}: {redact(str(exc.message)).strip()}"
             return {"ansible_facts": {"voiceops_evidence": self._unknown(layers, why, False), "voiceops_clock": {}}}
@@ -88,6 +88,18 @@ class ActionModule(ActionBase):
         facts["voiceops_clock"] = clock_offset(sent, times["began"], times["ended"], received)
         for record in facts["voiceops_evidence"].values():
             record["signals"]["host_reachable"] = True
+        return answer
+
+    def _run_module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module on the host; where that is this very process' own, without the cost of another one."""
+        if self._connection.transport == "local" and not self._play_context.become and not any(self._task.environment):
+            checked = ArgumentSpecValidator(evidence_facts.ARGUMENT_SPEC).validate(args)
+            if checked.error_messages:
+                return {"failed": True, "msg": "; ".join(checked.error_messages)}
+            return {"ansible_facts": evidence_facts.gather(checked.validated_parameters)}
+        answer: dict[str, Any] = self._execute_module(
+            module_name="voiceops.livekit.evidence_facts", module_args=args, task_vars=task_vars
+        )
         return answer
 
     @staticmethod

@@ -155,7 +155,9 @@ def _items(path: Path) -> list[Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # libyaml, where PyYAML has it, is ten times as fast.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise RuleError(f"{path.name}: expected YAML, got: {' '.join(str(exc).split())}") from exc
     if not isinstance(content, list):

@@ -181,6 +181,26 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.correlate import 
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleError, load
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
+ARGUMENT_SPEC: dict[str, Any] = {
+    "evidence": {"type": "dict", "required": True},
+    "inspector": {"type": "dict"},
+    "agent_after": {"type": "dict"},
+    "attempt": {"type": "dict", "required": True},
+    "started_at": {"type": "float"},
+    "probes": {"type": "list", "elements": "dict", "default": []},
+    "clocks": {"type": "dict", "default": {}},
+    "hosts": {"type": "dict", "default": {}},
+    "synthetic_users": {
+        "type": "list",
+        "elements": "str",
+        "default": ["00000000-0000-0000-0000-000000000000"],
+    },
+    "dispatch_deadline": {"type": "float", "default": 90},
+    "settings": {"type": "dict", "default": {}},
+    "rules_dir": {"type": "path", "required": True},
+    "extra_rules_dir": {"type": "path"},
+}
+
 
 def judge(params: dict[str, Any]) -> dict[str, Any]:
     """Return the module's result; raise RuleError if the rules cannot be used."""
@@ -204,25 +224,7 @@ def judge(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "evidence": {"type": "dict", "required": True},
-            "inspector": {"type": "dict"},
-            "agent_after": {"type": "dict"},
-            "attempt": {"type": "dict", "required": True},
-            "started_at": {"type": "float"},
-            "probes": {"type": "list", "elements": "dict", "default": []},
-            "clocks": {"type": "dict", "default": {}},
-            "hosts": {"type": "dict", "default": {}},
-            "synthetic_users": {
-                "type": "list",
-                "elements": "str",
-                "default": ["00000000-0000-0000-0000-000000000000"],
-            },
-            "dispatch_deadline": {"type": "float", "default": 90},
-            "settings": {"type": "dict", "default": {}},
-            "rules_dir": {"type": "path", "required": True},
-            "extra_rules_dir": {"type": "path"},
-        },
+        argument_spec=ARGUMENT_SPEC,
         supports_check_mode=True,
     )
     try:

@@ -415,41 +415,93 @@ import contextlib
 import queue
 import threading
 import time
-from typing import Any
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.layers import (
-    agent,
-    callback,
-    client,
-    inspector,
-    secrets,
-    service,
-    tunnel,
-)
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 
-COLLECTORS = {
-    "client": client.collect,
-    "tunnel": tunnel.collect,
-    "inspector": inspector.collect,
-    "secrets": secrets.collect,
-    "callback": callback.collect,
-    "service": service.collect,
-    "agent": agent.collect,
-    "agent_after": agent.collect,
+LAYERS = ("agent", "agent_after", "callback", "client", "inspector", "secrets", "service", "tunnel")
+ARGUMENT_SPEC: dict[str, Any] = {
+    "layers": {"type": "list", "elements": "str", "choices": list(LAYERS), "required": True},
+    "gathered": {"type": "dict", "default": {}},
+    "reason": {"type": "str"},
+    "deadline": {"type": "float", "default": 20},
+    "run": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            "started_at": {"type": "float"},
+            "probe_id": {"type": "str"},
+            "probes": {"type": "list", "elements": "dict", "default": []},
+            "attempt": {"type": "dict"},
+        },
+    },
+    "livekit_url": {"type": "str"},
+    "livekit_api_key": {"type": "str", "no_log": True},
+    "livekit_api_secret": {"type": "str", "no_log": True},
+    "agent_name": {"type": "str", "default": ""},
+    "agent_id": {"type": "str"},
+    "agent_dir": {"type": "path"},
+    "lk": {"type": "str", "default": "lk"},
+    "lk_environment": {"type": "dict", "default": {}},
+    "required_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "callback_url": {"type": "str"},
+    "callback_key": {"type": "str", "no_log": True},
+    "callback_key_header": {"type": "str", "default": "X-Internal-Service-Key", "no_log": False},
+    "callback_probe": {"type": "str", "choices": ["validate", "fake_user"], "default": "validate"},
+    "synthetic_users": {
+        "type": "list",
+        "elements": "str",
+        "default": ["00000000-0000-0000-0000-000000000000"],
+    },
+    "service_unit": {"type": "str", "default": "proto-trainer-next"},
+    "service_pattern": {"type": "str", "default": "internal"},
+    "inspector_url": {"type": "str", "default": "http://127.0.0.1:4040"},
+    "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
 }
+Collector = Callable[[dict[str, Any], float], Record]
 # What lies between a collector's own deadline and ours, so that its partial result arrives.
 GRACE_S = 1.5
+
+
+def collector(layer: str) -> Collector:
+    """The function that gathers a layer's record. Imported when it is asked for: a Pi compiles slowly."""
+    if layer == "client":
+        from ansible_collections.voiceops.livekit.plugins.module_utils.layers import client
+
+        return client.collect
+    if layer == "tunnel":
+        from ansible_collections.voiceops.livekit.plugins.module_utils.layers import tunnel
+
+        return tunnel.collect
+    if layer == "inspector":
+        from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector
+
+        return inspector.collect
+    if layer == "secrets":
+        from ansible_collections.voiceops.livekit.plugins.module_utils.layers import secrets
+
+        return secrets.collect
+    if layer == "callback":
+        from ansible_collections.voiceops.livekit.plugins.module_utils.layers import callback
+
+        return callback.collect
+    if layer == "service":
+        from ansible_collections.voiceops.livekit.plugins.module_utils.layers import service
+
+        return service.collect
+    from ansible_collections.voiceops.livekit.plugins.module_utils.layers import agent
+
+    return agent.collect
 
 
 def collect_one(layer: str, options: dict[str, Any], deadline: float) -> Record:
     """Run one collector; whatever breaks in it becomes an unknown record that names the breakage."""
     began = time.monotonic()
     try:
-        result = COLLECTORS[layer](options, deadline)
+        result = collector(layer)(options, deadline)
     except Exception as exc:  # a broken probe must not take the other layers with it
         result = unknown(record_layer(layer), f"this probe broke: {type(exc).__name__}: {exc}")
     result["took_ms"] = round((time.monotonic() - began) * 1000)
@@ -473,50 +525,9 @@ def collect_all(layers: list[str], options: dict[str, Any], seconds: float) -> d
     return records
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "layers": {"type": "list", "elements": "str", "choices": sorted(COLLECTORS), "required": True},
-            "gathered": {"type": "dict", "default": {}},
-            "reason": {"type": "str"},
-            "deadline": {"type": "float", "default": 20},
-            "run": {
-                "type": "dict",
-                "default": {},
-                "options": {
-                    "started_at": {"type": "float"},
-                    "probe_id": {"type": "str"},
-                    "probes": {"type": "list", "elements": "dict", "default": []},
-                    "attempt": {"type": "dict"},
-                },
-            },
-            "livekit_url": {"type": "str"},
-            "livekit_api_key": {"type": "str", "no_log": True},
-            "livekit_api_secret": {"type": "str", "no_log": True},
-            "agent_name": {"type": "str", "default": ""},
-            "agent_id": {"type": "str"},
-            "agent_dir": {"type": "path"},
-            "lk": {"type": "str", "default": "lk"},
-            "lk_environment": {"type": "dict", "default": {}},
-            "required_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
-            "callback_url": {"type": "str"},
-            "callback_key": {"type": "str", "no_log": True},
-            "callback_key_header": {"type": "str", "default": "X-Internal-Service-Key", "no_log": False},
-            "callback_probe": {"type": "str", "choices": ["validate", "fake_user"], "default": "validate"},
-            "synthetic_users": {
-                "type": "list",
-                "elements": "str",
-                "default": ["00000000-0000-0000-0000-000000000000"],
-            },
-            "service_unit": {"type": "str", "default": "proto-trainer-next"},
-            "service_pattern": {"type": "str", "default": "internal"},
-            "inspector_url": {"type": "str", "default": "http://127.0.0.1:4040"},
-            "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
-        },
-        supports_check_mode=True,
-    )
+def gather(params: dict[str, Any]) -> dict[str, Any]:
+    """Ask the layers of C(params), and return the facts: their records without secrets, and when this host asked."""
     began = time.time()
-    params = module.params
     run = params["run"]
     options = {
         **params,
@@ -526,13 +537,16 @@ def main() -> None:
         "attempt": run.get("attempt"),
     }
     records = collect_all(params["layers"], options, params["deadline"])
-    secrets_given = [params[name] for name in ("livekit_api_key", "livekit_api_secret", "callback_key") if params[name]]
-    module.exit_json(
-        ansible_facts={
-            "voiceops_evidence": redact_data(records, secrets_given),
-            "voiceops_clock": {"began": began, "ended": time.time()},
-        }
-    )
+    known = [params[name] for name in ("livekit_api_key", "livekit_api_secret", "callback_key") if params[name]]
+    return {
+        "voiceops_evidence": redact_data(records, known),
+        "voiceops_clock": {"began": began, "ended": time.time()},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module.exit_json(changed=False, ansible_facts=gather(module.params))
 
 
 if __name__ == "__main__":

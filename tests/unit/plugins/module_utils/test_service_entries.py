@@ -1,0 +1,83 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is kept of a journal's entries, and which signals follow from them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import logline, service_log
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal import Entry
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
+
+NOW = 1770436200.0
+TRIED = NOW - 660
+SPAN = TRIED - 62, TRIED + 120
+REAL, ZERO = "7d3f1c52-0d8e-4c53-9a55-2f1f6f0c4b11", "00000000-0000-0000-0000-000000000000"
+P2003 = "Invalid `prisma.session.create()`: Foreign key constraint violated (P2003)"
+FRAME = service_log.Frame("app", "internal", NOW - 600, NOW, *SPAN, 0.0, synthetic_users=[ZERO])
+
+
+def entry(at: float, text: str = "POST /api/internal/sessions 500") -> dict[str, Any]:
+    understood = service_log.understand(Entry(at, text, 6), FRAME)
+    assert understood is not None
+    return understood
+
+
+def test_entries_can_be_summarised_again_with_other_knowledge() -> None:
+    entries = [entry(TRIED + 1), entry(TRIED + 300, f"{P2003} {REAL}")]
+    first = service_log.summarise(entries, SPAN, [], [])
+    assert (first["callbacks"], first["codes"], first["other_codes"]) == (1, ["HTTP_500"], ["P2003"])
+    wider = service_log.summarise(entries, (SPAN[0], SPAN[1] + 600), [], [])
+    assert wider["codes"] == ["HTTP_500", "P2003"]
+    known = [{"since": rfc3339(TRIED), "until": rfc3339(TRIED + 2)}]
+    assert service_log.summarise(entries, SPAN, known, [])["callbacks"] == 0
+    assert service_log.summarise(entries, (0, NOW), [], [REAL])["self_entries"] == 1
+
+
+def test_nothing_is_summarised_as_nothing() -> None:
+    assert service_log.summarise([], SPAN, [], []) == {
+        "callbacks": 0,
+        "callback_statuses": [],
+        "codes": [],
+        "other_codes": [],
+        "self_entries": 0,
+        "first_error": None,
+    }
+
+
+def test_the_span_includes_its_ends() -> None:
+    assert service_log.summarise([entry(SPAN[0]), entry(SPAN[1])], SPAN, [], [])["callbacks"] == 2
+    assert service_log.summarise([entry(SPAN[0] - 0.01), entry(SPAN[1] + 0.01)], SPAN, [], [])["callbacks"] == 0
+
+
+def test_a_synthetic_user_is_found_behind_other_ids() -> None:
+    assert entry(TRIED, f"POST /api/internal/sessions 500 request={REAL} user={ZERO}")["self"] is True
+
+
+def test_of_many_entries_the_most_telling_are_kept_in_their_order() -> None:
+    errors = [entry(TRIED + i / 1000, "Error: x") for i in range(300)]
+    outside = [entry(TRIED + 400)]
+    kept = service_log.most_telling([*errors, entry(TRIED + 5), *outside], SPAN, 10)
+    assert len(kept) == 10
+    assert kept[-1]["callback"]
+    assert kept[:-1] == errors[:9]
+
+
+def test_only_a_callback_may_not_be_refused() -> None:
+    assert service_log.understand(Entry(NOW, "GET /favicon.ico 404 in 1ms", 6), FRAME) is None
+    assert entry(NOW, "POST /api/internal/sessions 404 in 1ms")["codes"] == ["HTTP_404"]
+
+
+def test_the_filter_for_journalctl_lets_through_whatever_is_found_later() -> None:
+    for text in (
+        "P2003", "EIO", "E2BIG", "ERR_X_Y", "SQLITE_BUSY", "Can't reach database server", "no space left on device",
+        "database is locked", "attempt to write a readonly database", "GET /x 502", "TypeError: x", "Unhandled y",
+        "Out of memory: Killed", "oom-kill", "Under-voltage detected!", "Failed to start", "panic: z", "FATAL: q",
+        "Main process exited, code=exited, status=1/FAILURE", "Scheduled restart job, restart counter is at 3",
+        "Authentication failed against database server",
+    ):  # fmt: skip
+        assert service_log.understand(Entry(NOW, text, 6), FRAME) is not None, text
+        assert re.search(logline.PREFILTER, text), text

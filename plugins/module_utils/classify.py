@@ -217,7 +217,9 @@ def _remedy(rule: Rule, signals: Signals) -> dict[str, Any] | None:
     remedy = rule["remedy"]
     if remedy is None:
         return None
-    command = render(remedy["command"], signals, lambda value: f"<{', '.join(value.names).split('.')[-1]}>").strip()
+    command = render(
+        remedy["command"], signals, lambda value: f"<{', '.join(value.names).rsplit('.', maxsplit=1)[-1]}>"
+    ).strip()
     return {"id": remedy["id"], "automatic": remedy["unattended"] != "no", "command": command}
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.http import PROBE_HEADER, Exchange, Target
+from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import PROBE_HEADER, Exchange, Target
 
 _NGROK_CODE = re.compile(r"\bERR_NGROK_\d{1,6}\b")
 # A gateway's statuses: without a code there is no telling whose they are.

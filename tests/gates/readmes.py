@@ -42,7 +42,7 @@ def sentences(text: str | list[str]) -> list[str]:
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    return ["| " + " | ".join(row) + " |" for row in (head, tuple("---" for _ in head), *rows)]
+    return ["| " + " | ".join(row) + " |" for row in (head, tuple("---" for _turn in head), *rows)]
 
 
 def variables(options: dict[str, Any]) -> list[str]:

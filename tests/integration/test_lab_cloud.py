@@ -125,7 +125,7 @@ def test_a_minute_of_leeway_is_given(claims):
     ],
 )
 def test_errors_are_twirps(tmp_path, method, options, status, code):
-    got, error, _ = post(tmp_path, {}, method, options)
+    got, error, _unused = post(tmp_path, {}, method, options)
     assert (got, error["code"]) == (status, code)
     assert error["msg"]
     assert set(error) == {"code", "msg"}
@@ -140,7 +140,7 @@ def test_errors_are_twirps(tmp_path, method, options, status, code):
     ],
 )
 def test_a_scenario_makes_requests_fail(tmp_path, spec, status, code):
-    got, error, _ = post(tmp_path, spec, "CloudAgent/ListAgents", {"headers": headers(**ADMIN)})
+    got, error, _unused = post(tmp_path, spec, "CloudAgent/ListAgents", {"headers": headers(**ADMIN)})
     assert (got, error["code"]) == (status, code)
 
 
@@ -152,7 +152,7 @@ def test_a_fault_of_one_method_leaves_the_others_alone(tmp_path):
 @pytest.mark.parametrize(("offset", "status"), [(0, 200), (3600, 401), (-3600, 401)])
 def test_a_clock_that_is_off_shows_in_the_date_and_rejects_tokens(tmp_path, offset, status):
     options = {"headers": headers(exp=time.time() + 600, **ADMIN)}
-    got, _, answered = post(tmp_path, {"clock_offset": offset}, "CloudAgent/ListAgents", options)
+    got, _unused, answered = post(tmp_path, {"clock_offset": offset}, "CloudAgent/ListAgents", options)
     shown = parsedate_to_datetime(answered["Date"]).timestamp()
     assert got == status
     assert abs(shown - time.time() - offset) < 1800
@@ -276,7 +276,7 @@ def test_a_log_is_followed_until_its_container_is_replaced(tmp_path):
         async with aiohttp.ClientSession() as client:
             url = f"{base}/logs?agent_id=CA_lab000000001"
             async with client.get(url, headers=headers(**ADMIN)) as answer:
-                first = [await answer.content.readline() for _ in range(2)]
+                first = [await answer.content.readline() for _turn in range(2)]
                 async with api.LiveKitAPI(base, KEY, SECRET) as livekit:
                     await livekit.room.create_room(room.CreateRoomRequest(name="practice"))
                 news = await asyncio.wait_for(answer.content.readline(), 20)

@@ -59,7 +59,7 @@ def play(folder: Path, more: str, act):
             else:
                 port = await daemon.serve(api.make_app(scenario, state), stack)
             state.urls["api"] = f"http://127.0.0.1:{port}"
-            _, state.urls["edge"] = await daemon.start_edge(scenario, state, stack)
+            _unused, state.urls["edge"] = await daemon.start_edge(scenario, state, stack)
             if scenario["edge"]["inspector"]:
                 port = await daemon.serve(inspector.make_app(scenario, state), stack)
                 state.urls["inspector"] = f"http://127.0.0.1:{port}"
@@ -88,7 +88,7 @@ def play(folder: Path, more: str, act):
 )
 def test_the_route_checks_method_key_body_and_database_in_this_order(tmp_path, request_options, status):
     async def act(parts):
-        answered, headers, _ = await parts.ask(**request_options)
+        answered, headers, _unused = await parts.ask(**request_options)
         return answered, headers, parts.log
 
     answered, headers, log = play(tmp_path, "", act)
@@ -102,7 +102,7 @@ def test_the_route_checks_method_key_body_and_database_in_this_order(tmp_path, r
 
 def test_an_unknown_user_is_a_real_constraint_failure_that_is_logged_as_prisma_would(tmp_path):
     async def act(parts):
-        _, _, text = await parts.ask("POST", json={**VALID, "userId": NOBODY}, headers=HEADERS)
+        _unused, _unused, text = await parts.ask("POST", json={**VALID, "userId": NOBODY}, headers=HEADERS)
         return text, parts.log
 
     text, log = play(tmp_path, "api: {logs_requests: false}\n", act)
@@ -115,7 +115,7 @@ def test_an_unknown_user_is_a_real_constraint_failure_that_is_logged_as_prisma_w
 
 def test_only_errors_are_logged_where_the_app_logs_no_requests(tmp_path):
     async def act(parts):
-        status, _, _ = await parts.ask("POST", json=VALID, headers=HEADERS)
+        status, _unused, _unused = await parts.ask("POST", json=VALID, headers=HEADERS)
         return status, parts.log
 
     assert play(tmp_path, "api: {logs_requests: false}\n", act) == (201, [])
@@ -126,7 +126,7 @@ def test_only_errors_are_logged_where_the_app_logs_no_requests(tmp_path):
 )
 def test_a_broken_database_ends_in_500(tmp_path, kind, message):
     async def act(parts):
-        status, _, _ = await parts.ask("POST", json=VALID, headers=HEADERS)
+        status, _unused, _unused = await parts.ask("POST", json=VALID, headers=HEADERS)
         return status, parts.log
 
     status, log = play(tmp_path, f"api: {{database: {kind}}}\n", act)
@@ -166,7 +166,7 @@ def test_a_hung_api_never_answers(tmp_path):
     ],
 )
 def test_the_edge_answers_as_its_state_says(tmp_path, more, status, code):
-    answered, headers, _ = play(tmp_path, more, lambda parts: parts.ask())
+    answered, headers, _unused = play(tmp_path, more, lambda parts: parts.ask())
 
     assert (answered, headers.get("ngrok-error-code")) == (status, code)
     assert headers.get("Location", "").startswith("https://idp.ngrok.com/") == (status == 302)
@@ -177,7 +177,7 @@ def test_the_edge_answers_as_its_state_says(tmp_path, more, status, code):
     [({"User-Agent": "Mozilla/5.0"}, 200), ({"User-Agent": "Mozilla/5.0", "ngrok-skip-browser-warning": "1"}, 405)],
 )
 def test_only_a_browser_that_does_not_skip_it_sees_the_interstitial(tmp_path, headers, status):
-    answered, sent, _ = play(tmp_path, "edge: {state: interstitial}\n", lambda parts: parts.ask(headers=headers))
+    answered, sent, _unused = play(tmp_path, "edge: {state: interstitial}\n", lambda parts: parts.ask(headers=headers))
 
     assert answered == status
     assert (sent.get("ngrok-error-code") == "ERR_NGROK_6024") == (status == 200)
@@ -232,7 +232,7 @@ def test_the_inspector_sees_nothing_that_the_edge_answered_itself(tmp_path):
 
 def test_the_inspector_names_the_tunnel_and_finds_one_request(tmp_path):
     async def act(parts):
-        _, _, tunnels = await parts.ask(path="/api/tunnels", at="inspector")
+        _unused, _unused, tunnels = await parts.ask(path="/api/tunnels", at="inspector")
         async with parts.client.get(parts.state.urls["inspector"] + "/api/requests/http?limit=1") as answer:
             (only,) = (await answer.json())["requests"]
         async with parts.client.get(parts.state.urls["inspector"] + only["uri"]) as answer:

@@ -140,7 +140,7 @@ def test_several_sessions_share_one_connection(pi):
             text=True,
         )
         beside = run("ssh", *shared, *pi.options, pi.target, "echo beside").stdout
-        last, _ = sleeper.communicate("last\n", timeout=20)
+        last, _unused = sleeper.communicate("last\n", timeout=20)
         run("ssh", "-O", "exit", *shared, *pi.options, pi.target)
 
     assert (results, beside, last) == (["0\n", "1\n", "2\n"], "beside\n", "last\n")
@@ -186,7 +186,7 @@ def test_ansible_reaches_it_twice_over_one_connection(pi, pipelining):
             "ANSIBLE_NOCOLOR": "1",
         }
         command = [sys.executable, "-m", "ansible", "adhoc", "-i", ROOT / "inventory" / "lab", "pi-hub", "-m", "ping"]
-        answers = [run(*command, env=environment, cwd=ROOT) for _ in range(2)]
+        answers = [run(*command, env=environment, cwd=ROOT) for _turn in range(2)]
 
     assert [answer.returncode for answer in answers] == [0, 0], answers
     assert all('"ping": "pong"' in answer.stdout for answer in answers)
@@ -317,7 +317,7 @@ def test_a_pi_that_hangs_lets_us_in_and_never_answers(up):
             client.wait(0.5)
     finally:
         client.kill()
-        output, _ = client.communicate()
+        output, _unused = client.communicate()
     assert output == ""
 
 

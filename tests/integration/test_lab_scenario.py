@@ -122,7 +122,9 @@ def test_a_shipped_scenario_loads_and_sets_only_variables_that_the_inventory_pas
 
 
 def test_list_shows_every_scenario_with_its_verdict():
-    done = subprocess.run([sys.executable, "-m", "lab", "list"], cwd=ROOT / "tests", capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "list"], cwd=ROOT / "tests", capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(list(SCENARIOS.glob("*.yml")))

@@ -61,7 +61,7 @@ class Cloud:
         fault = self._faults.get(method) or self._faults.get("*")
         if fault:
             raise TwirpError(fault["code"], fault["msg"], fault["status"])
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        scheme, _unused, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer":
             raise TwirpError("unauthenticated", "no authorization token provided")
         try:

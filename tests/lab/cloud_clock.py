@@ -40,7 +40,7 @@ class Clock:
     def advance(self) -> None:
         """Let happen everything that is due, and what that plans for a time already past."""
         while self._planned and self._planned[0][0] <= self.now():
-            when, _, action = heapq.heappop(self._planned)
+            when, _unused, action = heapq.heappop(self._planned)
             action(when)
 
 

@@ -33,7 +33,7 @@ def verify(token: str, api_key: str, secret: str, now: float) -> dict[str, Any]:
     Raises C(TokenError) for every other text.
     """
     try:
-        body, _, signature = token.rpartition(".")
+        body, _unused, signature = token.rpartition(".")
         header, claims = (json.loads(_decode(part)) for part in body.split("."))
         given = _decode(signature)
     except (ValueError, binascii.Error) as error:

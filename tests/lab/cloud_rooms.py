@@ -97,7 +97,7 @@ class Rooms:
             raise TwirpError("not_found", "dispatch does not exist")
         dispatch = known.dispatches.pop(request.dispatch_id)
 
-        def leave(_: float) -> None:
+        def leave(_at: float) -> None:
             for job in dispatch.state.jobs:
                 known.participants.pop(job.state.participant_identity, None)
 
@@ -138,7 +138,7 @@ class Rooms:
         info.attributes.update({"lk.agent.name": agent_name, "lk.agent.state": "initializing"})
         known.participants[identity] = info
 
-        def listen(_: float) -> None:
+        def listen(_at: float) -> None:
             info.attributes["lk.agent.state"] = "listening"
             info.tracks.append(_track("AUDIO", "MICROPHONE", False))
             info.is_publisher = True

@@ -148,7 +148,7 @@ class Pi:
 
     async def start(self) -> None:
         """Make the keys, and listen unless the Pi is unreachable."""
-        host_key, client_key, other_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(3))
+        host_key, client_key, other_key = (asyncssh.generate_private_key("ssh-ed25519") for _turn in range(3))
         self.private_key.parent.mkdir()
         _private(self.private_key, client_key.export_private_key())
         host_line = host_key.export_public_key().decode()

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import edge
-from ansible_collections.voiceops.livekit.plugins.module_utils.http import (
+from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import (
     Exchange,
     Target,
     check_header,

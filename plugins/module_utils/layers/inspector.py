@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.http import PROBE_HEADER, parse_url, request
+from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import PROBE_HEADER, parse_url, request
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (

@@ -28,8 +28,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.service_log impor
     mark,
     most_telling,
     read_logs,
+    summarise,
 )
-from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import summarise as summarise
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
     HOST_CLOCK_UNCERTAINTY_S,
     attempt_moment,

@@ -12,7 +12,7 @@ import shlex
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import edge
-from ansible_collections.voiceops.livekit.plugins.module_utils.http import (
+from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import (
     Exchange,
     Target,
     parse_url,

@@ -132,7 +132,7 @@ def _wanted(entry: Entry, options: argparse.Namespace) -> bool:
         return False
     if options.priority is not None and int(entry.get("PRIORITY", "7")) > _priority(options.priority):
         return False
-    if any(entry.get(name) != value for name, _, value in (match.partition("=") for match in options.matches)):
+    if any(entry.get(name) != value for name, _unused, value in (match.partition("=") for match in options.matches)):
         return False
     # As the real one: a pattern in lower case alone is matched in either case.
     flags = re.IGNORECASE if options.grep == (options.grep or "").lower() else 0

@@ -89,7 +89,8 @@ def test_nor_do_several_missing_layers():
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule["unless"]], ids=lambda rule: rule["id"])
 def test_an_exclusion_asks_only_layers_that_the_cause_itself_depends_on(rule):
     asked, excluding = (
-        {name.split(".")[0] for source in rule[key] for name in signals_of(source)} for key in ("when", "unless")
+        {name.split(".", maxsplit=1)[0] for source in rule[key] for name in signals_of(source)}
+        for key in ("when", "unless")
     )
     assert excluding <= asked
 

@@ -155,7 +155,7 @@ def test_our_rules_are_whole():
         assert not rule["title"].endswith("."), rule["id"]
         assert len(rule["title"]) <= 80, rule["id"]
         assert rule["remedy"] is None or rule["state"] == "fault", rule["id"]
-        layers = {name.split(".")[0] for source in rule["when"] for name in signals_of(source)}
+        layers = {name.split(".", maxsplit=1)[0] for source in rule["when"] for name in signals_of(source)}
         assert layers - {"attempt"}, rule["id"]
 
 

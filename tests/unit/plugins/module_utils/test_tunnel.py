@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.http import Exchange, parse_url
+from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import Exchange, parse_url
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import tunnel
 
 AMPLE_S = 20.0

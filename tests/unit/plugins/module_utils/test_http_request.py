@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import http
+from ansible_collections.voiceops.livekit.plugins.module_utils import http_request as http
 
 ROOT = Path(__file__).resolve().parents[4]
 # More than enough for any answer from loopback; a test that waits for it has failed.

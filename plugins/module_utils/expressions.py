@@ -32,6 +32,7 @@ Signals = Mapping[str, Mapping[str, Any]]
 Vocabulary = Mapping[str, Collection[str]]
 
 _TEXT_LIMIT = 300
+_TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "eq": operator.eq,
     "ne": operator.ne,
@@ -101,7 +102,7 @@ def check_text(source: str, vocabulary: Vocabulary) -> None:
 
 
 def phrase(value: Any) -> str:
-    """Word a value for people: one printable line, lists joined by commas, at most 300 characters."""
+    """Word a value for people: one printable line of at most 300 characters; lists joined, times as 2026-02-06 22:39:00 UTC."""
     if isinstance(value, bool):
         text = "true" if value else "false"
     elif isinstance(value, float):
@@ -110,6 +111,7 @@ def phrase(value: Any) -> str:
         text = ", ".join(phrase(item) for item in value) or "none"
     else:
         text = " ".join("".join(each if each.isprintable() else " " for each in str(value)).split())
+        text = _TIME.sub(r"\1 \2 UTC", text)
     return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
 
 

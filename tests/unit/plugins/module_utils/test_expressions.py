@@ -211,5 +211,10 @@ def test_a_text_with_anything_but_expressions_of_the_vocabulary_is_refused(text)
         check_text(text, VOCABULARY)
 
 
+def test_times_are_phrased_for_people():
+    assert phrase("2026-02-06T22:39:00.000Z") == "2026-02-06 22:39:00 UTC"
+    assert phrase(["at 2026-02-06T22:39:00Z", "20260206T223900Z"]) == "at 2026-02-06 22:39:00 UTC, 20260206T223900Z"
+
+
 def test_phrases_stay_short():
     assert len(phrase("x" * 100000)) == 300

@@ -102,7 +102,7 @@ def check_text(source: str, vocabulary: Vocabulary) -> None:
 
 
 def phrase(value: Any) -> str:
-    """Word a value for people: one printable line of at most 300 characters; lists joined, times as 2026-02-06 22:39:00 UTC."""
+    """Word a value for people: one printable line, lists joined, times as 2026-02-06 22:39:00 UTC, at most 300 long."""
     if isinstance(value, bool):
         text = "true" if value else "false"
     elif isinstance(value, float):

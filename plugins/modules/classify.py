@@ -178,6 +178,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
 from ansible_collections.voiceops.livekit.plugins.module_utils.correlate import Run, correlate
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleError, load
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
@@ -202,6 +203,20 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
+# Why a layer was not asked.
+NOT_ASKED = {
+    "secrets": "not asked: the inventory has no host in the group lk_control",
+    "agent": "not asked: the inventory has no host in the group lk_control",
+    "service": "not asked: the inventory has no host in the group voice_service",
+    "dispatch": "no dispatch was tried",
+}
+
+
+def with_all_layers(evidence: dict[str, Record]) -> dict[str, Record]:
+    """Add an unknown record for each layer that nobody was asked for."""
+    return {layer: evidence.get(layer) or unknown(layer, NOT_ASKED.get(layer, "not asked")) for layer in LAYERS}
+
+
 def judge(params: dict[str, Any]) -> dict[str, Any]:
     """Return the module's result; raise RuleError if the rules cannot be used."""
     rules = load(params["rules_dir"], params["extra_rules_dir"])
@@ -217,6 +232,7 @@ def judge(params: dict[str, Any]) -> dict[str, Any]:
     )
     extra = {name: params[name] for name in ("inspector", "agent_after") if params[name]}
     found = correlate(params["evidence"], run, extra)
+    found["evidence"] = with_all_layers(found["evidence"])
     settings = {name: value for name, value in params["settings"].items() if value not in ("", None)}
     context = {"attempt": params["attempt"], "settings": settings}
     return {**found, **classify(found["evidence"], rules, context)}

@@ -70,6 +70,7 @@ class ActionModule(ActionBase):
         display = Display()
         at_most = float(args.get("deadline") or DEFAULT_DEADLINE_S)
         sent = time.time()
+        args["run"]["asked_at"] = sent
         try:
             with progress(display.display, f"{host}: {', '.join(layers)}", at_most_s=at_most):
                 answer = self._run_module(args, task_vars)

@@ -175,13 +175,13 @@ def attempt_moment(attempt: Mapping[str, Any] | None, run_start: float) -> tuple
     return moment, float(attempt.get("precision_s") or 0)
 
 
-def host_offset(run_start: float, host_now: float) -> float:
+def host_offset(asked_at: float, host_now: float) -> float:
     """Estimate a host's clock minus the controller's, in seconds, without asking the controller.
 
-    C(run_start) is on the controller's clock, C(host_now) was read on the host some time later: how much later is not
+    C(asked_at) is on the controller's clock, C(host_now) was read on the host some time later: how much later is not
     known, so a host that is ahead by less than L(LATEST_START_S) counts as right.
     """
-    ahead = host_now - run_start
+    ahead = host_now - asked_at
     return 0.0 if 0 <= ahead <= LATEST_START_S else ahead
 
 

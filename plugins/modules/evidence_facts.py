@@ -55,6 +55,9 @@ options:
         description: >-
           When the run started, in seconds since 1970 on the controller's clock. Nothing later counts as the user's.
         type: float
+      asked_at:
+        description: When this host was asked, in seconds since 1970 on the controller's clock. The action sets it.
+        type: float
       probe_id:
         description: Identifies this run's probes in the header C(X-Probe-Id).
         type: str
@@ -433,6 +436,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "default": {},
         "options": {
             "started_at": {"type": "float"},
+            "asked_at": {"type": "float"},
             "probe_id": {"type": "str"},
             "probes": {"type": "list", "elements": "dict", "default": []},
             "attempt": {"type": "dict"},
@@ -532,6 +536,7 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
     options = {
         **params,
         "now": run.get("started_at") or began,
+        "asked_at": run.get("asked_at"),
         "probe_id": run.get("probe_id"),
         "probes": run.get("probes") or [],
         "attempt": run.get("attempt"),

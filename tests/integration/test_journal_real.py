@@ -103,7 +103,14 @@ def real_journalctl(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def collect(**options: Any) -> dict[str, Any]:
-    given = {"service_unit": UNIT, "service_pattern": "internal", "attempt": ATTEMPT, "now": NOW, **options}
+    given = {
+        "service_unit": UNIT,
+        "service_pattern": "internal",
+        "attempt": ATTEMPT,
+        "now": NOW,
+        "asked_at": time.time(),
+        **options,
+    }
     return service.collect(given, time.monotonic() + AMPLE_S)
 
 

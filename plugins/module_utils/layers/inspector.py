@@ -79,7 +79,8 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         return unknown("tunnel", f"ngrok's inspector at {base}: {why}", repeat=repeat, signals=signals)
 
     now = float(options.get("now") or time.time())
-    calls = read_calls(listed, host_offset(now, time.time()), options.get("probes") or [], _users(options))
+    offset = host_offset(float(options.get("asked_at") or now), time.time())
+    calls = read_calls(listed, offset, options.get("probes") or [], _users(options))
     when = span(options.get("attempt"), now, HOST_CLOCK_UNCERTAINTY_S)
     signals.update(judge(calls, path, when))
     count = signals["inspector_callbacks"]

@@ -136,7 +136,7 @@ def _frame(options: Mapping[str, Any], unit: str, pattern: str) -> Frame:
         until=max(until, end),
         start=start,
         end=end,
-        offset=host_offset(now, time.time()),
+        offset=host_offset(float(options.get("asked_at") or now), time.time()),
         probes=options.get("probes") or [],
         synthetic_users=[str(user) for user in options.get("synthetic_users") or [] if user],
         secrets=[options.get(name) for name in ("callback_key", "livekit_api_key", "livekit_api_secret")],

@@ -355,3 +355,13 @@ def test_silence_counts_only_if_everything_speaks_for_it() -> None:
         for doubt in (None, False) if name not in ("suppressed", "callbacks") else (None,):
             assert service.silence_counts({**proof, name: doubt}) is None, name
     assert service.silence_counts({**proof, "suppressed": 3}) is None
+
+
+def test_a_host_that_is_asked_late_in_the_run_is_not_taken_for_fast(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+    pi(CONTROL, (TRIED + 4, "POST /api/internal/sessions 500"))
+    monkeypatch.setattr(time, "time", lambda: NOW + 300)
+
+    asked_late = collect(asked_at=NOW + 299)["signals"]
+
+    assert (asked_late["local_time_offset_ms"], asked_late["callbacks"]) == (0, 1)
+    assert collect()["signals"]["local_time_offset_ms"] == 300_000

@@ -10,6 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import DEADLINE_S
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 # The slow path: the first wait, a second dispatch into the same room within it, and one retry to tell a cold start.
@@ -24,7 +25,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         gathered = args.pop("gathered", None) or {}
-        at_most = WAITS * float(args.get("deadline") or 90)
+        at_most = WAITS * float(args.get("deadline") or DEADLINE_S)
         with progress(Display().display, "waiting for an agent to join the probe's room", at_most_s=at_most):
             result.update(
                 self._execute_module(

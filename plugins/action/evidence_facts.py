@@ -18,8 +18,6 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.redact import red
 from ansible_collections.voiceops.livekit.plugins.modules import evidence_facts
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
-DEFAULT_DEADLINE_S = 20.0
-
 
 def clock_offset(sent: float, host_began: float, host_ended: float, received: float) -> dict[str, int]:
     """Bound the host's clock minus the controller's, all in seconds since 1970, by one exchange; milliseconds.
@@ -68,7 +66,7 @@ class ActionModule(ActionBase):
     def _ask(self, args: dict[str, Any], layers: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
         host = task_vars.get("inventory_hostname", "the host")
         display = Display()
-        at_most = float(args.get("deadline") or DEFAULT_DEADLINE_S)
+        at_most = float(args.get("deadline") or evidence_facts.ARGUMENT_SPEC["deadline"]["default"])
         sent = time.time()
         args["run"]["asked_at"] = sent
         try:

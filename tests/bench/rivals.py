@@ -91,14 +91,21 @@ def script(lab: Lab, place: Path) -> list[str]:
     return ["bash", str(path)]
 
 
+def _asked_and_shown(probe: str) -> list[dict[str, Any]]:
+    return [
+        {"ansible.builtin.shell": probe, "ignore_errors": True, "register": "answer"},
+        {"ansible.builtin.debug": {"var": "answer.stdout_lines"}},
+    ]
+
+
 def naive_playbook(lab: Lab, place: Path) -> list[str]:
     """Write the naive playbook into C(place), and return its command.
 
-    It gathers facts, has a task for each probe, and leaves every setting as it is.
+    It gathers facts, has a task for each probe and one that shows the answer, and leaves every setting as it is.
     """
     asked = {"mac": controller_probes(lab["variables"]), "pi-hub": service_probes(lab["variables"])}
     plays = [
-        {"hosts": host, "tasks": [{"ansible.builtin.shell": probe, "ignore_errors": True} for probe in probes]}
+        {"hosts": host, "tasks": [task for probe in probes for task in _asked_and_shown(probe)]}
         for host, probes in asked.items()
     ]
     hosts = {

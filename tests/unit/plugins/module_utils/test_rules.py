@@ -136,7 +136,7 @@ def test_a_users_rules_take_their_place_by_the_names_of_their_files(tmp_path, fo
 
 def test_a_users_rule_may_not_shadow_one_of_ours(folder):
     extra = folder("mine.yml", changed(id="tunnel_offline"))
-    with pytest.raises(RuleError, match=r"mine\.yml: tunnel_offline: id: expected a new one, 04-callback\.yml has it"):
+    with pytest.raises(RuleError, match=r"mine\.yml: tunnel_offline: id: expected a new one, 05-callback\.yml has it"):
         load(str(RULES), extra)
 
 

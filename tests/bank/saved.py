@@ -1,0 +1,90 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenarios on saved evidence: what the layers told, in the signals that rules name, as changes to a healthy system.
+
+A file is a list of scenarios. Each has C(name), C(title) and C(expected), and may have
+
+  like         names of situations (C(situations.yml)), applied in turn to C(healthy)
+  evidence     C({layer: {signal: value}}), applied after them; a value of null is unknown
+  without      layers that were not asked
+  unreachable  layers whose host could not be reached
+  attempt      what differs from L(ATTEMPT), and C(settings) what differs from L(SETTINGS)
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import record, unknown
+
+SITUATIONS = Path(__file__).resolve().parent.parent / "scenarios" / "situations.yml"
+ATTEMPT = {
+    "at": "2026-02-06T22:39:00.000Z",
+    "source": "given",
+    "since": "2026-02-06T22:29:00.000Z",
+    "until": "2026-02-06T22:49:00.000Z",
+    "precision_s": 60.0,
+}
+SETTINGS = {
+    "agent_dir": "livekit-agent",
+    "agent_id": "CA_lab000000001",
+    "agent_name": "",
+    "callback_url": "https://proto-trainer.ngrok.io/api/internal/sessions",
+    "service_host": "pi-hub",
+    "service_unit": "proto-trainer-next",
+    "tunnel_host": "mac",
+}
+Scenario = dict[str, Any]
+KEYS = {"name", "title", "like", "evidence", "without", "unreachable", "attempt", "settings", "expected"}
+
+
+class SavedError(ValueError):
+    """A scenario cannot be used; the text names it and what is wrong."""
+
+
+@functools.cache
+def situations() -> dict[str, dict[str, dict[str, Any]]]:
+    """The named situations: C({name: {layer: {signal: value}}})."""
+    loaded: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(SITUATIONS.read_text(encoding="utf-8"))
+    return loaded
+
+
+def evidence(scenario: Scenario) -> dict[str, dict[str, Any]]:
+    """The records by layer, as L(correlate) would hand them to the rules. Raises L(SavedError)."""
+    if strange := scenario.keys() - KEYS:
+        raise SavedError(f"{scenario.get('name')}: no such keys: {', '.join(sorted(strange))}")
+    signals = copy.deepcopy(situations()["healthy"])
+    for name in scenario.get("like", []):
+        if name not in situations():
+            raise SavedError(f"{scenario['name']}: like: no situation {name!r}; there are: {', '.join(situations())}")
+        _change(signals, situations()[name], scenario["name"])
+    _change(signals, scenario.get("evidence") or {}, scenario["name"])
+    records = {
+        layer: record(layer, "healthy", f"{layer} was asked", signals=values)
+        for layer, values in signals.items()
+        if layer not in scenario.get("without", [])
+    }
+    for layer in scenario.get("unreachable", []):
+        records[layer] = unknown(layer, "its host could not be reached", signals={"host_reachable": False})
+    return records
+
+
+def context(scenario: Scenario) -> dict[str, dict[str, Any]]:
+    """What rules may name beside the evidence."""
+    return {
+        "attempt": {**ATTEMPT, **scenario.get("attempt", {})},
+        "settings": {**SETTINGS, **scenario.get("settings", {})},
+    }
+
+
+def _change(signals: dict[str, dict[str, Any]], change: Mapping[str, Mapping[str, Any]], name: str) -> None:
+    for layer, values in change.items():
+        if strange := set(values) - signals.get(layer, {}).keys():
+            raise SavedError(f"{name}: {layer} has no such signals: {', '.join(sorted(strange))}")
+        signals[layer].update(copy.deepcopy(dict(values)))

@@ -46,13 +46,14 @@ class Cloud:
 
     def __init__(self, scenario: Scenario, state: LabState) -> None:
         spec = shifted(scenario["cloud"], scenario["cloud"]["clock_offset"])
-        self.clock = Clock(spec["clock_offset"])
+        self.clock = Clock(spec["clock_offset"], state.wall)
         self.agent = CloudAgent(spec["agent"], self.clock) if spec["agent"] else None
         self.agents = AgentService(self.agent, self.clock)
         self.rooms = Rooms(spec["rooms"], self.agent, self.clock)
         self.closing = False
         self._faults: dict[str, dict[str, Any]] = spec["faults"]
         self._refuses: bool = spec["credentials"] == "refused"
+        self.follow_logs = state.follow_logs
         self._state = state
 
     def admit(self, request: web.Request, method: str) -> Claims:
@@ -213,6 +214,8 @@ async def _logs(request: web.Request, cloud: Cloud, agent: CloudAgent) -> web.St
     lines, sent = agent.logs, 0
     while agent.logs is lines and not cloud.closing and request.transport and not request.transport.is_closing():
         await response.write("".join(f"{line}\n" for line in lines[sent:]).encode())
+        if not cloud.follow_logs:
+            break
         sent = len(lines)
         await asyncio.sleep(LOG_INTERVAL)
         cloud.clock.advance()

@@ -72,7 +72,12 @@ async def start_parts(
     """Start every part, the Pi first since the API logs there; give the ports by part, and the Pi."""
     pi = await start_pi(scenario, directory, state)
     stack.push_async_callback(pi.close)
-    ports = {"ssh": pi.port}
+    return {"ssh": pi.port, **await start_web(scenario, state, stack)}, pi
+
+
+async def start_web(scenario: Scenario, state: LabState, stack: contextlib.AsyncExitStack) -> dict[str, int]:
+    """Start the API, the edge with its inspector, and the cloud; give the ports by part."""
+    ports = {}
     if scenario["api"]["state"] == "down":
         ports["api"] = stack.enter_context(closed_port()).getsockname()[1]
     else:
@@ -85,7 +90,7 @@ async def start_parts(
         ports["inspector"] = await serve(inspector.make_app(scenario, state), stack)
     ports["cloud"] = await serve(cloud.make_app(scenario, state), stack)
     state.urls["cloud"] = f"http://{ADDRESS}:{ports['cloud']}"
-    return ports, pi
+    return ports
 
 
 def make_agent_dir(scenario: Scenario, directory: Path) -> Path:

@@ -25,6 +25,7 @@ UPSTREAM_DEADLINE = aiohttp.ClientTimeout(total=30)
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length", "host"}
 IDENTITY_PROVIDER = "https://idp.ngrok.com/oauth2/authorize?client_id=lab&response_type=code"
 _PAGE = "<!DOCTYPE html><html><head><title>ngrok</title></head><body><p>{text}</p><p>{code}</p></body></html>"
+_SESSION: web.AppKey[aiohttp.ClientSession] = web.AppKey("session", aiohttp.ClientSession)
 
 
 def error_page(status: int, code: str, text: str) -> web.Response:
@@ -67,7 +68,6 @@ async def garbage(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 def make_app(scenario: Scenario, state: LabState) -> web.Application:
     """Make the edge of the scenario; it forwards to C(state.urls['api']) and records into C(state.requests)."""
     edge: str = scenario["edge"]["state"]
-    session = web.AppKey("session", aiohttp.ClientSession)
 
     async def upstream(request: web.Request, body: bytes) -> web.Response:
         """Give the API's answer, or the page that ngrok shows where there is none."""
@@ -77,7 +77,7 @@ def make_app(scenario: Scenario, state: LabState) -> web.Application:
         headers |= {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Host": request.host, "X-Forwarded-Proto": "https"}
         url = state.urls["api"] + request.path_qs
         try:
-            async with request.app[session].request(
+            async with request.app[_SESSION].request(
                 request.method, url, headers=headers, data=body or None, allow_redirects=False
             ) as answer:
                 kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
@@ -105,7 +105,7 @@ def make_app(scenario: Scenario, state: LabState) -> web.Application:
 
     async def client(app: web.Application) -> AsyncIterator[None]:
         async with aiohttp.ClientSession(timeout=UPSTREAM_DEADLINE, auto_decompress=False) as opened:
-            app[session] = opened
+            app[_SESSION] = opened
             yield
 
     app = web.Application()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,3 +39,7 @@ class LabState:
     """Where parts keep their files; None keeps everything in memory."""
     journal: Callable[..., None] = no_journal
     requests: list[dict[str, Any]] = field(default_factory=list)
+    wall: Callable[[], float] = time.time
+    """The cloud's idea of now, in epoch seconds."""
+    follow_logs: bool = True
+    """Whether a log stream stays open, as LiveKit's does."""

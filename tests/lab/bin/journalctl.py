@@ -187,6 +187,12 @@ def boots(entries: list[Entry]) -> Iterator[str]:
 
 
 def main(path: str, arguments: list[str]) -> int:
+    """Answer as journalctl would of the entries in a file, and give its exit code."""
+    with open(path, encoding="utf-8") as lines:
+        return answer([json.loads(line) for line in lines if line.endswith("\n")], arguments)
+
+
+def answer(entries: list[Entry], arguments: list[str]) -> int:
     """Answer as journalctl would, and give its exit code."""
     options = _parser().parse_args(_joined(arguments))
     if options.version:
@@ -194,8 +200,6 @@ def main(path: str, arguments: list[str]) -> int:
         return 0
     if options.output not in {*SHORT, "json", "cat"}:
         _fail(f"Unknown output format '{options.output}'.")
-    with open(path, encoding="utf-8") as lines:
-        entries = [json.loads(line) for line in lines if line.endswith("\n")]
     if options.list_boots:
         print(*boots(entries), sep="\n")
         return 0

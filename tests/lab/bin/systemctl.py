@@ -109,6 +109,12 @@ def cat(units: list[Properties]) -> int:
 
 
 def main(path: str, arguments: list[str]) -> int:
+    """Answer as systemctl would of the units in a file, and give its exit code."""
+    with open(path, encoding="utf-8") as file:
+        return answer(json.load(file), arguments)
+
+
+def answer(known: dict[str, Properties], arguments: list[str]) -> int:
     """Answer as systemctl would, and give its exit code."""
     options = _parser().parse_args(arguments)
     if options.version:
@@ -118,8 +124,6 @@ def main(path: str, arguments: list[str]) -> int:
         _fail(f"Unknown command verb {options.verb}.")
     if not options.units:
         _fail("Too few arguments.")
-    with open(path, encoding="utf-8") as file:
-        known = json.load(file)
     names = [name if "." in name else f"{name}.service" for name in options.units]
     units = [known.get(name) or missing(name) for name in names]
     if options.verb == "is-active":

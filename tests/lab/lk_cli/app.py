@@ -32,6 +32,11 @@ def main(arguments: list[str]) -> int:
             stream.reconfigure(encoding="utf-8", line_buffering=True)
     for number in _SIGNALS:
         signal.signal(number, _cancel)
+    return answer(arguments)
+
+
+def answer(arguments: list[str]) -> int:
+    """Do what the arguments say, with this process' output, environment and current folder; give the exit code."""
     version = os.environ.get("LAB_LK_VERSION", "2.13.2")
     try:
         if version not in SDK_VERSIONS:

@@ -1,0 +1,210 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenarios of the lab without its processes: the real collectors ask the lab's parts in this process.
+
+Time is the scenario's own where a person would wait: the dispatch probe's pauses move a clock instead of taking time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, lk
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
+from ansible_collections.voiceops.livekit.plugins.modules.classify import judge
+from ansible_collections.voiceops.livekit.plugins.modules.evidence_facts import ARGUMENT_SPEC, collect_one
+
+from bank import programs
+from lab import api, cloud, daemon, edge, inspector
+from lab.pi import closed_port
+from lab.scenario import load
+from lab.state import LabState, Scenario
+
+RULES = Path(__file__).resolve().parents[2] / "roles/classify/files/rules"
+# What the exchange with a Pi is uncertain by in the lab.
+UNCERTAINTY_MS = 200
+# A part that hangs is given up after so many seconds.
+DEADLINE_S = 2.0
+# Looks at the probe's room are far apart: the time between them costs nothing, the looks do.
+POLL_S = 5.0
+HOSTS = {
+    "client": "localhost",
+    "tunnel": "localhost",
+    "secrets": "mac",
+    "callback": "localhost",
+    "service": "pi-hub",
+    "agent": "mac",
+    "dispatch": "localhost",
+}
+
+
+class Clock:
+    """Stands for the module time: it is ahead of the real clock by C(offset) seconds, and sleeping moves it on."""
+
+    def __init__(self, offset: float = 0.0) -> None:
+        self.offset = offset
+
+    def time(self) -> float:
+        return time.time() + self.offset
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.offset
+
+    def sleep(self, seconds: float) -> None:
+        self.offset += seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+class World:
+    """A scenario of the lab, served in this process. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._stack = contextlib.ExitStack()
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self.now = time.time()
+        self.scenario: Scenario = load(path, self.now)
+        self.clock = Clock()
+        self.pi = programs.Pi(self.scenario)
+        self.state = LabState(
+            now=self.now,
+            api_key="APIbank",
+            api_secret="secret-of-the-bank-" * 2,
+            service_key="key-of-the-bank-0123456789",
+            directory=None,
+            wall=self.clock.time,
+            follow_logs=False,
+            journal=lambda message, priority=6: self.pi.log(message, priority, at=self.clock.time()),
+        )
+        self.variables: dict[str, Any] = {}
+
+    def __enter__(self) -> World:
+        loop = self._stack.enter_context(_running_loop())
+        parts = self._stack.enter_context(_parts(self.scenario, self.state, loop))
+        home = self._folder / "lab"
+        home.mkdir()
+        self.variables = daemon.variables(self.scenario, home, self.state, parts)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stack.close()
+
+    def judged(self) -> dict[str, Any]:
+        """What the play would find: its gathering, judging, and probing where that would help, in its order."""
+        run, records = self._gathered()
+        found = self._judged(run, records)
+        mode = self.variables["voiceops_dispatch_probe"]
+        wanted = mode == "always" or (mode == "auto" and found["probe_would_help"])
+        if wanted and records["client"]["signals"].get("waiting") == 0:
+            records["dispatch"] = self._probed(run)
+            if records["dispatch"]["signals"]["joined"] is False:
+                records["agent_after"] = self._collect("agent", run)
+            found = self._judged(run, records)
+        return found
+
+    def _gathered(self) -> tuple[dict[str, Any], dict[str, Record]]:
+        run: dict[str, Any] = {"started_at": self.now, "probe_id": "bank", "probes": []}
+        given = (self.variables["voiceops_attempt_at"], self.variables["voiceops_window"])
+        run["attempt"], _problems = resolve_attempt(*given, None, self.now)
+        records = {layer: self._collect(layer, run) for layer in ("client", "tunnel", "callback", "secrets", "agent")}
+        waiting_since = records["client"]["signals"].get("waiting_since")
+        run["attempt"], _problems = resolve_attempt(*given, waiting_since, self.now)
+        records["inspector"] = self._collect("inspector", run)
+        records["service"] = self._of_the_pi(run)
+        return run, records
+
+    def _of_the_pi(self, run: dict[str, Any]) -> Record:
+        state = self.scenario["pi"]["state"]
+        if state in ("unreachable", "refuses_key"):
+            return unknown("service", "pi-hub could not be reached", signals={"host_reachable": False})
+        if state == "hangs":
+            return unknown("service", "pi-hub did not answer in time")
+        with self.pi.in_place(Clock(self.scenario["pi"]["clock_offset"])):
+            return self._collect("service", run)
+
+    def _collect(self, layer: str, run: dict[str, Any]) -> Record:
+        options = {**self._options(), **run, "now": run["started_at"], "asked_at": time.time()}
+        with mock.patch.object(lk.process, "run", programs.lk):
+            return collect_one(layer, options, time.monotonic() + DEADLINE_S)
+
+    def _options(self) -> dict[str, Any]:
+        defaults = {name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}
+        return {**defaults, **{name.removeprefix("voiceops_"): value for name, value in self.variables.items()}}
+
+    def _probed(self, run: dict[str, Any]) -> Record:
+        options = {**self._options(), **run}
+        deadline, cold = self.variables["voiceops_dispatch_deadline"], self.variables["voiceops_dispatch_cold_start"]
+        with mock.patch.object(dispatch, "time", self.clock), mock.patch.object(dispatch, "POLL_S", POLL_S):
+            return dispatch.probe(options, deadline, cold)
+
+    def _judged(self, run: dict[str, Any], records: dict[str, Record]) -> dict[str, Any]:
+        apart = {name: records.get(name) for name in ("inspector", "agent_after")}
+        offset_ms = round(self.scenario["pi"]["clock_offset"] * 1000)
+        reached = self.scenario["pi"]["state"] in ("up", "no_systemd")
+        params = {
+            "evidence": {layer: item for layer, item in records.items() if layer not in apart},
+            **apart,
+            "attempt": run["attempt"],
+            "started_at": run["started_at"],
+            "probes": run["probes"],
+            "clocks": {"pi-hub": {"offset_ms": offset_ms, "uncertainty_ms": UNCERTAINTY_MS}} if reached else {},
+            "hosts": HOSTS,
+            "synthetic_users": self._options()["synthetic_users"],
+            "dispatch_deadline": self.variables["voiceops_dispatch_deadline"],
+            "settings": self._settings(records),
+            "rules_dir": str(RULES),
+            "extra_rules_dir": None,
+        }
+        return judge(params)
+
+    def _settings(self, records: dict[str, Record]) -> dict[str, Any]:
+        known = self._options()
+        return {
+            "agent_dir": known["agent_dir"],
+            "agent_id": known.get("agent_id") or records["agent"]["signals"].get("id") or "",
+            "agent_name": known["agent_name"],
+            "callback_url": known["callback_url"],
+            "service_host": "pi-hub",
+            "service_unit": known["service_unit"],
+            "tunnel_host": "mac",
+        }
+
+
+@contextlib.contextmanager
+def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextlib.contextmanager
+def _parts(scenario: Scenario, state: LabState, loop: asyncio.AbstractEventLoop) -> Iterator[dict[str, int]]:
+    """Serve the lab's parts but for the Pi; give their ports."""
+
+    async def start() -> tuple[contextlib.AsyncExitStack, dict[str, int]]:
+        stack = contextlib.AsyncExitStack()
+        return stack, await daemon.start_web(scenario, state, stack)
+
+    stack, ports = asyncio.run_coroutine_threadsafe(start(), loop).result()
+    try:
+        yield ports
+    finally:
+        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result()

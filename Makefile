@@ -4,7 +4,7 @@ SCENARIO ?= incident-2026-02-06
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo test lint bench build docs changelog lock clean
+.PHONY: help demo test scenarios mutants lint bench build docs changelog lock clean
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
@@ -13,6 +13,12 @@ demo: .venv/installed system ## replay the incident on this machine and diagnose
 
 test: .venv/installed system ansible-units ## every test: units, integration, scenarios
 	@python -m pytest --numprocesses auto --dist worksteal
+
+scenarios: .venv/installed ## judge the bank of known answers, or your own: BANK=folder
+	@PYTHONPATH=tests:playbooks/collections python -m bank $(if $(BANK),"$(BANK)")
+
+mutants: .venv/installed ## break each rule's conditions in turn, and list what no scenario notices
+	@PYTHONPATH=tests:playbooks/collections python -m bank.mutants $(if $(BANK),"$(BANK)")
 
 lint: ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansible-sanity importer ## every check of form
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's stand-in programs, called where the collectors would start a process: lk, systemctl, timedatectl, journalctl.
+"""The lab's stand-ins for lk, systemctl, timedatectl and journalctl, called where a collector would start a process.
 
 What they print is what they print as programs.
 """
@@ -19,7 +19,6 @@ from unittest import mock
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import journal, process, systemd
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import service
-
 from lab import journal as lab_journal
 from lab import pi_host
 from lab.bin import journalctl, systemctl, timedatectl
@@ -42,7 +41,9 @@ def call(program: Program, arguments: list[str]) -> process.Result:
     return process.Result(code, out.getvalue(), err.getvalue(), timed_out=False, truncated=False)
 
 
-def lk(argv: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None, **_: Any) -> process.Result:
+def lk(
+    argv: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None, **_: Any
+) -> process.Result:
     """Call the stand-in lk as L(process.run) would start it."""
     if os.path.basename(argv[0]) != "lk":
         raise process.ProgramError(f"no such program: {argv[0]}")
@@ -90,7 +91,11 @@ class Pi:
         except process.ProgramError as exc:
             end.returncode, end.stderr = 127, str(exc)
             return
-        hint = "" if self._scenario["pi"]["journal"]["readable"] or re.search(r"^(-q|--quiet)$", "\n".join(arguments), re.M) else lab_journal.HINT
+        hint = (
+            ""
+            if self._scenario["pi"]["journal"]["readable"] or re.search(r"^(-q|--quiet)$", "\n".join(arguments), re.M)
+            else lab_journal.HINT
+        )
         end.stderr = hint + done.stderr
         yield from done.stdout.encode().splitlines()
         end.returncode = done.returncode

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import record, unknown
 
 SITUATIONS = Path(__file__).resolve().parent.parent / "scenarios" / "situations.yml"

@@ -18,23 +18,22 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, lk
-from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, process
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers import tunnel
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
 from ansible_collections.voiceops.livekit.plugins.modules.classify import judge
 from ansible_collections.voiceops.livekit.plugins.modules.evidence_facts import ARGUMENT_SPEC, collect_one
-
 from bank import programs
-from lab import api, cloud, daemon, edge, inspector
-from lab.pi import closed_port
+from lab import daemon
 from lab.scenario import load
 from lab.state import LabState, Scenario
 
 RULES = Path(__file__).resolve().parents[2] / "roles/classify/files/rules"
 # What the exchange with a Pi is uncertain by in the lab.
 UNCERTAINTY_MS = 200
-# A part that hangs is given up after so many seconds.
-DEADLINE_S = 2.0
+# A part that hangs is given up after so many seconds, and judged to hang after half of them.
+DEADLINE_S = 1.0
 # Looks at the probe's room are far apart: the time between them costs nothing, the looks do.
 POLL_S = 5.0
 HOSTS = {
@@ -88,6 +87,8 @@ class World:
             journal=lambda message, priority=6: self.pi.log(message, priority, at=self.clock.time()),
         )
         self.variables: dict[str, Any] = {}
+        self.context: dict[str, Any] = {}
+        """What rules may name beside the evidence, once it is judged."""
 
     def __enter__(self) -> World:
         loop = self._stack.enter_context(_running_loop())
@@ -135,7 +136,8 @@ class World:
 
     def _collect(self, layer: str, run: dict[str, Any]) -> Record:
         options = {**self._options(), **run, "now": run["started_at"], "asked_at": time.time()}
-        with mock.patch.object(lk.process, "run", programs.lk):
+        patience = mock.patch.object(tunnel, "PATIENCE_S", DEADLINE_S / 2)
+        with patience, mock.patch.object(process, "run", programs.lk):
             return collect_one(layer, options, time.monotonic() + DEADLINE_S)
 
     def _options(self) -> dict[str, Any]:
@@ -150,6 +152,8 @@ class World:
 
     def _judged(self, run: dict[str, Any], records: dict[str, Record]) -> dict[str, Any]:
         apart = {name: records.get(name) for name in ("inspector", "agent_after")}
+        settings = {name: value for name, value in self._settings(records).items() if value}
+        self.context = {"attempt": run["attempt"], "settings": settings}
         offset_ms = round(self.scenario["pi"]["clock_offset"] * 1000)
         reached = self.scenario["pi"]["state"] in ("up", "no_systemd")
         params = {
@@ -162,7 +166,7 @@ class World:
             "hosts": HOSTS,
             "synthetic_users": self._options()["synthetic_users"],
             "dispatch_deadline": self.variables["voiceops_dispatch_deadline"],
-            "settings": self._settings(records),
+            "settings": settings,
             "rules_dir": str(RULES),
             "extra_rules_dir": None,
         }
@@ -190,9 +194,18 @@ def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
     try:
         yield loop
     finally:
+        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _cancel_all() -> None:
+    """End what a client that gave up has left behind."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "clocks": {"type": "dict", "default": {}},
     "problems": {"type": "list", "elements": "str", "default": []},
     "red_herrings": {"type": "list", "elements": "str", "default": []},
+    "conflicts": {"type": "list", "elements": "str", "default": []},
+    "settings": {"type": "dict", "default": {}},
     "notes": {"type": "list", "elements": "str", "default": []},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
@@ -84,7 +86,17 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _assemble(args: dict[str, Any]) -> dict[str, Any]:
-        names = ("verdict", "causes", "evidence", "timeline", "clocks", "red_herrings", "notes")
+        names = (
+            "verdict",
+            "causes",
+            "evidence",
+            "timeline",
+            "clocks",
+            "red_herrings",
+            "conflicts",
+            "settings",
+            "notes",
+        )
         findings = redact_data(
             {
                 **{name: args[name] for name in names},

@@ -6,13 +6,18 @@
 A cause is confirmed if all its conditions are true, ruled out if one is false, suspected if some are true and the rest
 unknown, open if all are unknown. The verdict is the first confirmed fault that no other confirmed cause explains; else
 the first confirmed reason why nothing can be said; else health, if it is confirmed; else inconclusive.
+
+Where the evidence contradicts itself, what a conflict doubts counts as unknown. How certain a verdict is, is computed:
+high   confirmed, everything that it is easily taken for is decided, and nothing contradicts itself
+medium confirmed, but something that it is easily taken for is not decided, or a conflict stands beside it
+low    not confirmed
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.expressions import (
     ExpressionError,
@@ -24,7 +29,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.expressions impor
     signals_of,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
-from ansible_collections.voiceops.livekit.plugins.module_utils.rules import STATES, Rule, RuleError
+from ansible_collections.voiceops.livekit.plugins.module_utils.rules import STATES, Rule, RuleError, RuleSet
 
 INCONCLUSIVE = "inconclusive"
 
@@ -55,26 +60,93 @@ class _Judgement:
         return self.held / len(self.rule["when"])
 
 
+class _Case(NamedTuple):
+    """What all judging goes by: C(doubts) tells for each doubted signal why it cannot be believed."""
+
+    evidence: Mapping[str, Record]
+    signals: Signals
+    doubts: Mapping[str, str]
+
+
 def classify(
-    evidence: Mapping[str, Record], rules: Iterable[Rule], context: Mapping[str, Mapping[str, Any]]
+    evidence: Mapping[str, Record],
+    rules: RuleSet,
+    context: Mapping[str, Mapping[str, Any]],
+    today: str = "",
 ) -> dict[str, Any]:
-    """Return C(verdict), C(causes), C(open_questions) and C(probe_would_help).
+    """Return C(verdict), C(causes), C(open_questions), C(conflicts), C(suppressed) and C(probe_would_help).
 
     C(evidence) has the records by layer; a missing layer is unknown. C(rules) come from rules.load(). C(context) has
     the C(attempt) and the C(settings) that rules may name. Verdict and causes have the shape of the incident record.
-    C(open_questions) are sentences, the cheapest to answer first. C(probe_would_help) is true if the dispatch probe
-    did not run and could still decide. Raises RuleError if a rule does not fit the types of the evidence.
+    C(open_questions) are sentences, the cheapest to answer first; C(conflicts) are sentences. A suppression counts up
+    to its last day, C(today) being the run's date (ISO 8601); C(suppressed) tells what it kept from being the verdict,
+    and which ones have expired. C(probe_would_help) is true if the dispatch probe did not run and could still decide.
+    Raises RuleError if a rule does not fit the types of the evidence.
     """
-    signals = known_signals(evidence, context)
-    judgements = [_judge(rule, signals) for rule in rules]
+    case, conflicts = _believable(_Case(evidence, known_signals(evidence, context), {}), rules.conflicts)
+    judgements = [_judge(rule, case.signals) for rule in rules.rules]
     effects = _effects(judgements)
-    verdict = _verdict(judgements, effects, evidence, signals)
+    hidden = {item["rule"]: item for item in rules.suppressions if today and item["until"] >= today}
+    roots = [
+        each
+        for each in judgements
+        if each.state == "confirmed" and each.rule["id"] not in effects and each.rule["id"] not in hidden
+    ]
+    verdict = _verdict(judgements, roots, case)
+    verdict["certainty"] = _certainty(verdict, judgements, conflicts)
     return {
         "verdict": verdict,
-        "causes": [_cause(each, effects.get(each.rule["id"]), evidence) for each in judgements],
-        "open_questions": _needs(_undecided(judgements), evidence),
-        "probe_would_help": _probe_would_help(judgements, verdict, signals),
+        "causes": [_cause(each, effects.get(each.rule["id"]), case) for each in judgements],
+        "open_questions": _needs(_undecided(judgements), case),
+        "conflicts": conflicts,
+        "suppressed": _suppressed(judgements, rules.suppressions, today),
+        "probe_would_help": _probe_would_help(judgements, verdict, case.signals),
     }
+
+
+def _believable(case: _Case, conflicts: Iterable[Mapping[str, Any]]) -> tuple[_Case, list[str]]:
+    """Take what contradicts itself out of the signals; tell the contradictions."""
+    doubts: dict[str, str] = {}
+    told = []
+    for conflict in conflicts:
+        values = [_value(conflict, source, case.signals) for source in conflict["when"]]
+        if all(not isinstance(value, Unknown) and value for value in values):
+            sentence = render(conflict["because"], case.signals).strip()
+            told.append(sentence)
+            doubts.update(dict.fromkeys(conflict["doubts"], sentence))
+    signals = {
+        layer: {name: None if f"{layer}.{name}" in doubts else value for name, value in values.items()}
+        for layer, values in case.signals.items()
+    }
+    return case._replace(signals=signals, doubts=doubts), told
+
+
+def _certainty(verdict: Mapping[str, Any], judgements: Iterable[_Judgement], conflicts: list[str]) -> dict[str, Any]:
+    """Say how certain the verdict is, and why not more."""
+    states = {each.rule["id"]: each for each in judgements}
+    if verdict["id"] not in states:
+        return {"level": "low", "why": ["No cause is confirmed."]}
+    open_ones = [
+        other
+        for other in states[verdict["id"]].rule["look_alikes"]
+        if states[other].state in ("suspected", "open") and states[other].rule["state"] == "fault"
+    ]
+    why = [f"Easily taken for it, and not decided: {states[other].rule['title']}." for other in open_ones]
+    why += [f"The evidence contradicts itself: {sentence}" for sentence in conflicts]
+    if why:
+        return {"level": "medium", "why": why}
+    return {"level": "high", "why": ["All that it is easily taken for is decided, and nothing contradicts itself."]}
+
+
+def _suppressed(judgements: Iterable[_Judgement], suppressions: Iterable[Mapping[str, Any]], today: str) -> list[str]:
+    titles = {each.rule["id"]: each.rule["title"] for each in judgements if each.state == "confirmed"}
+    told = []
+    for item in suppressions:
+        if item["until"] < today:
+            told.append(f"The suppression of {item['rule']} ended on {item['until']} and is not applied any more.")
+        elif item["rule"] in titles:
+            told.append(f"Confirmed, but suppressed until {item['until']}: {titles[item['rule']]}. {item['reason']}")
+    return told
 
 
 def known_signals(evidence: Mapping[str, Record], context: Mapping[str, Mapping[str, Any]]) -> Signals:
@@ -108,7 +180,7 @@ def _judge(rule: Rule, signals: Signals) -> _Judgement:
     return _Judgement(rule, "suspected" if held else "open", because, len(held), names)
 
 
-def _value(rule: Rule, source: str, signals: Signals) -> Any:
+def _value(rule: Mapping[str, Any], source: str, signals: Signals) -> Any:
     try:
         return evaluate(source, signals)
     except ExpressionError as exc:
@@ -139,7 +211,7 @@ def _effects(judgements: list[_Judgement]) -> dict[str, Rule]:
     }
 
 
-def _cause(judgement: _Judgement, root: Rule | None, evidence: Mapping[str, Record]) -> dict[str, Any]:
+def _cause(judgement: _Judgement, root: Rule | None, case: _Case) -> dict[str, Any]:
     because = judgement.because
     if root is not None:
         because = [*because, f"This is an effect of another cause: {root['title']}."]
@@ -149,31 +221,37 @@ def _cause(judgement: _Judgement, root: Rule | None, evidence: Mapping[str, Reco
         "layer": judgement.rule["layer"],
         "title": judgement.rule["title"],
         "because": because,
-        "needs": _needs([judgement], evidence),
+        "needs": _needs([judgement], case),
     }
 
 
-def _verdict(
-    judgements: list[_Judgement], effects: Mapping[str, Rule], evidence: Mapping[str, Record], signals: Signals
-) -> dict[str, Any]:
-    confirmed = [each for each in judgements if each.state == "confirmed" and each.rule["id"] not in effects]
-    if not confirmed:
-        return _undecided_verdict(judgements, evidence)
-    chosen = min(confirmed, key=lambda each: STATES.index(each.rule["state"]))
+def _verdict(judgements: list[_Judgement], roots: list[_Judgement], case: _Case) -> dict[str, Any]:
+    """Make the verdict of the first of the confirmed causes; C(also) has its other faults in the order to repair them.
+
+    What comes first hides what comes later (a dormant agent hides a refused key), so that is the order of the rules.
+    """
+    if not roots:
+        return _undecided_verdict(judgements, case)
+    chosen = min(roots, key=lambda each: STATES.index(each.rule["state"]))
     rule = chosen.rule
+    others = [each for each in roots if each is not chosen and each.rule["state"] == rule["state"] == "fault"]
     return {
         "id": rule["id"],
         "state": rule["state"],
         "layer": rule["layer"],
         "title": rule["title"],
         "because": chosen.because,
-        "needs": _needs(_undecided(judgements), evidence) if rule["state"] == INCONCLUSIVE else [],
-        "advice": render(rule["advice"], signals).strip() or None,
-        "remedy": _remedy(rule, signals),
+        "needs": _needs(_undecided(judgements), case) if rule["state"] == INCONCLUSIVE else [],
+        "advice": render(rule["advice"], case.signals).strip() or None,
+        "remedy": _remedy(rule, case.signals),
+        "also": [
+            {"id": each.rule["id"], "title": each.rule["title"], "remedy": _remedy(each.rule, case.signals)}
+            for each in others
+        ],
     }
 
 
-def _undecided_verdict(judgements: list[_Judgement], evidence: Mapping[str, Record]) -> dict[str, Any]:
+def _undecided_verdict(judgements: list[_Judgement], case: _Case) -> dict[str, Any]:
     faults = _strongest(judgements, "fault")
     suspects = faults or _strongest(judgements, "healthy")
     best = suspects[0] if suspects else None
@@ -194,9 +272,10 @@ def _undecided_verdict(judgements: list[_Judgement], evidence: Mapping[str, Reco
         "layer": best.rule["layer"] if best else None,
         "title": title,
         "because": [*fits, *(best.because if best else ["No cause is confirmed, and not all are ruled out."])],
-        "needs": _needs(suspects or judgements, evidence),
+        "needs": _needs(suspects or judgements, case),
         "advice": None,
         "remedy": None,
+        "also": [],
     }
 
 
@@ -220,17 +299,19 @@ def _remedy(rule: Rule, signals: Signals) -> dict[str, Any] | None:
     command = render(
         remedy["command"], signals, lambda value: f"<{', '.join(value.names).rsplit('.', maxsplit=1)[-1]}>"
     ).strip()
-    return {"id": remedy["id"], "automatic": remedy["unattended"] != "no", "command": command}
+    unattended = remedy["unattended"]
+    return {"id": remedy["id"], "automatic": unattended != "no", "unattended": unattended, "command": command}
 
 
-def _needs(judgements: Iterable[_Judgement], evidence: Mapping[str, Record]) -> list[str]:
+def _needs(judgements: Iterable[_Judgement], case: _Case) -> list[str]:
     """Say, layer by layer, which signals would decide the causes, how to learn them, and why they are not known."""
     names = list(dict.fromkeys(name for each in judgements for name in each.unknown))
-    sentences = []
+    doubted = dict.fromkeys(case.doubts[name] for name in names if name in case.doubts)
+    sentences = [f"Find out which is true: {sentence}" for sentence in doubted]
     for layer in LAYERS:
-        wanted = [name for name in names if name.startswith(f"{layer}.")]
+        wanted = [name for name in names if name.startswith(f"{layer}.") and name not in case.doubts]
         if wanted:
-            reason = _reason(evidence.get(layer))
+            reason = _reason(case.evidence.get(layer))
             sentences.append(f"To know {', '.join(wanted)}: {_WAYS_TO_KNOW[layer]}. Not known so far: {reason}.")
     return sentences
 

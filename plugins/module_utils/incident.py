@@ -54,6 +54,8 @@ def assemble(
     clocks: Mapping[str, Any] | None = None,
     problems: Iterable[str] = (),
     red_herrings: Iterable[str] = (),
+    conflicts: Iterable[str] = (),
+    settings: Mapping[str, Any] | None = None,
     notes: Iterable[str] = (),
     suffix: str | None = None,
 ) -> Incident:
@@ -80,6 +82,8 @@ def assemble(
         "remediation": None,
         "problems": _sentences([*problems, *record_problems, *entry_problems]),
         "red_herrings": _sentences(red_herrings),
+        "conflicts": _sentences(conflicts),
+        "settings": _plain(settings or {}),
         "notes": _sentences([*notes, *_scaled(records["dispatch"]["signals"])]),
     }
 

@@ -34,9 +34,11 @@ def terminal(
     page.line()
     state = _STATES[verdict["state"]]
     page.section("VERDICT", [f"{_mark(state, unicode)} {verdict['title']}"], state, lines_each=3)
-    page.section("", [": ".join(dict.fromkeys((verdict["state"], verdict["id"])))], "dim")
+    page.section("", [view.verdict_line(verdict)], "dim", lines_each=1)
     page.section("WHY", _some(verdict["because"], 5), lines_each=4)
-    page.section("ALSO", _some([view.title(cause) for cause in view.also_confirmed(incident)], 3))
+    page.section("THEN MEND", _some([view.title(fault) for fault in verdict.get("also") or []], 3))
+    page.section("EFFECTS", _some([view.title(cause) for cause in view.also_confirmed(incident)], 3))
+    page.section("CONFLICT", _some(incident.get("conflicts") or [], 3), "unknown", lines_each=4)
     page.section("IGNORE", _some(incident["red_herrings"], 3), lines_each=3)
     page.section("RULED OUT", _excluded(view.ruled_out(incident)), lines_each=3)
     page.section("NOT KNOWN", _open(incident), lines_each=3)

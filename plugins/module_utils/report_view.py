@@ -56,8 +56,16 @@ def ruled_out(incident: Incident) -> list[dict[str, Any]]:
 
 
 def also_confirmed(incident: Incident) -> list[dict[str, Any]]:
-    """Return the causes that are confirmed beside the verdict, such as its effects."""
-    return [cause for cause in _others(incident) if cause["state"] == "confirmed"]
+    """Return the causes that are confirmed beside the verdict and its other faults, such as their effects."""
+    faults = {fault["id"] for fault in incident["verdict"].get("also") or []}
+    return [cause for cause in _others(incident) if cause["state"] == "confirmed" and cause["id"] not in faults]
+
+
+def verdict_line(verdict: dict[str, Any]) -> str:
+    """Return the verdict's state, id and certainty, such as C(fault: tunnel_offline, certainty high)."""
+    words = ": ".join(dict.fromkeys((verdict["state"], verdict["id"])))
+    certainty = verdict.get("certainty")
+    return f"{words}, certainty {certainty['level']}" if certainty else words
 
 
 def undecided(incident: Incident) -> list[dict[str, Any]]:

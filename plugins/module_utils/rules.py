@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Load the rules, which say how a cause is told from its evidence, and the remedies, which say what to do about it.
 
-A folder of rules holds YAML files, each a list of rules, and C(remedies.yml), a list of remedies. Rules keep the order
-of the files' names and of the lists: the first confirmed one is the verdict (see classify.py).
+A folder of rules holds YAML files, each a list of rules, and C(remedies.yml), C(conflicts.yml) and C(suppressions.yml).
+Rules keep the order of the files' names and of the lists: the first confirmed one is the verdict (see classify.py).
 
 A rule:
   id            name of the cause; unique, a user's rule may not replace another one
@@ -18,20 +18,24 @@ A rule:
   explains      ids of causes that are only effects if this one is confirmed
   look_alikes   ids of causes that are easily taken for this one
   remedy        id of a remedy; none by default
+  unattended    overrides the remedy's
   advice        text: what to do, in words; with the command to type, if there is no remedy
 
 A remedy: C(id), C(title), C(command) (text) and C(unattended): C(yes), C(guard) (behind limits) or C(no).
+A conflict: C(id), C(when) (as of a rule), C(because) and C(doubts), the signals that cannot be believed while it holds.
+A suppression: C(rule) (a rule's id), C(until) (a date, the last day) and C(reason): that cause is no verdict meanwhile.
 
 For the controller only: PyYAML is imported when rules are loaded.
 """
 
 from __future__ import annotations
 
+import datetime
 import graphlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, dispatch
 from ansible_collections.voiceops.livekit.plugins.module_utils.expressions import (
@@ -39,6 +43,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.expressions impor
     Vocabulary,
     check,
     check_text,
+    signals_of,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import (
     agent,
@@ -53,7 +58,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAY
 
 Rule = dict[str, Any]
 
-REMEDIES_FILE = "remedies.yml"
+REMEDIES_FILE, CONFLICTS_FILE, SUPPRESSIONS_FILE = "remedies.yml", "conflicts.yml", "suppressions.yml"
 STATES = ("fault", "inconclusive", "healthy")
 UNATTENDED = ("yes", "guard", "no")
 # YAML 1.1 reads a bare yes or no as a boolean.
@@ -93,20 +98,31 @@ _RULE_TYPES: dict[str, tuple[type, ...]] = {
     "explains": (list,),
     "look_alikes": (list,),
     "remedy": (str, type(None)),
+    "unattended": (str, bool),
     "advice": (str,),
 }
 _RULE_REQUIRED = ("id", "layer", "title", "when", "because")
+_CONFLICT_TYPES: dict[str, tuple[type, ...]] = {"id": (str,), "when": (list,), "because": (str,), "doubts": (list,)}
+_SUPPRESSION_TYPES: dict[str, tuple[type, ...]] = {"rule": (str,), "until": (datetime.date, str), "reason": (str,)}
 _REMEDY_TYPES: dict[str, tuple[type, ...]] = {
     "id": (str,),
     "title": (str,),
     "command": (str,),
     "unattended": (str, bool),
 }
-_TYPE_NAMES = {str: "a text", list: "a list", type(None): "null", bool: "yes or no"}
+_TYPE_NAMES = {str: "a text", list: "a list", type(None): "null", bool: "yes or no", datetime.date: "a date"}
 
 
 class RuleError(ValueError):
     """A rule or remedy that cannot be used; names the file, the id, the key and what was expected."""
+
+
+class RuleSet(NamedTuple):
+    """What a folder holds, checked. Every key of a rule is present, and its C(remedy) is the whole remedy, or None."""
+
+    rules: list[Rule]
+    conflicts: Sequence[dict[str, Any]] = ()
+    suppressions: Sequence[dict[str, Any]] = ()
 
 
 def vocabulary() -> Vocabulary:
@@ -124,24 +140,27 @@ def vocabulary() -> Vocabulary:
     return {**known, "attempt": ATTEMPT, "settings": SETTINGS}
 
 
-def load(folder: str, extra: str | None = None, names: Vocabulary | None = None) -> list[Rule]:
-    """Return the rules of C(folder) and of the user's own folder C(extra), checked, in the order of precedence.
+def load(folder: str, extra: str | None = None, names: Vocabulary | None = None) -> RuleSet:
+    """Return what C(folder) and the user's own folder C(extra) hold, checked, the rules in the order of precedence.
 
-    Files of both folders are read in the order of their names. Every key of a rule is present in the result, and
-    C(remedy) holds the whole remedy, or None. C(names) is R(vocabulary) by default. Raises RuleError.
+    Files of both folders are read in the order of their names. C(names) is R(vocabulary) by default. Raises RuleError.
     """
     names = vocabulary() if names is None else names
     files = sorted((path for each in (folder, extra) if each for path in _files(each)), key=lambda path: path.name)
-    remedies = _unique(
-        _remedy(item, path.name, names) for path in files if path.name == REMEDIES_FILE for item in _items(path)
-    )
-    rules = _unique(
-        _rule(item, path.name, names) for path in files if path.name != REMEDIES_FILE for item in _items(path)
-    )
+    items: dict[str, list[tuple[Any, str]]] = {}
+    for path in files:
+        kind = path.name if path.name in (REMEDIES_FILE, CONFLICTS_FILE, SUPPRESSIONS_FILE) else ""
+        items.setdefault(kind, []).extend((item, path.name) for item in _items(path))
+    remedies = _unique(_remedy(item, file, names) for item, file in items.get(REMEDIES_FILE, []))
+    rules = _unique(_rule(item, file, names) for item, file in items.get("", []))
     for rule in rules.values():
         rule["remedy"] = _resolve(rule, remedies)
     _check_references(rules)
-    return list(rules.values())
+    return RuleSet(
+        list(rules.values()),
+        list(_unique(_conflict(item, file, names) for item, file in items.get(CONFLICTS_FILE, [])).values()),
+        [_suppression(item, file, tuple(rules)) for item, file in items.get(SUPPRESSIONS_FILE, [])],
+    )
 
 
 def _files(folder: str) -> list[Path]:
@@ -186,7 +205,9 @@ def _remedy(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
 def _rule(item: Any, file: str, names: Vocabulary) -> Rule:
     given = _checked_keys(item, file, _RULE_TYPES, required=_RULE_REQUIRED)
     where = f"{file}: {given['id']}"
-    rule: Rule = {"state": "fault", "remedy": None, "otherwise": "", "advice": "", **given}
+    rule: Rule = {"state": "fault", "remedy": None, "unattended": "", "otherwise": "", "advice": "", **given}
+    rule["unattended"] = _YAML_BOOLEANS.get(rule["unattended"], rule["unattended"])
+    _one_of(f"{where}: unattended", rule["unattended"], ("", *UNATTENDED))
     _one_of(f"{where}: layer", rule["layer"], LAYERS)
     _one_of(f"{where}: state", rule["state"], STATES)
     if isinstance(rule["because"], str):
@@ -202,12 +223,37 @@ def _rule(item: Any, file: str, names: Vocabulary) -> Rule:
     return {**rule, "file": file}
 
 
+def _conflict(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
+    conflict = _checked_keys(item, file, _CONFLICT_TYPES, required=tuple(_CONFLICT_TYPES))
+    where = f"{file}: {conflict['id']}"
+    for key in ("when", "doubts"):
+        _check_all(f"{where}: {key}", _texts(f"{where}: {key}", conflict[key]), names, check)
+    for source in conflict["doubts"]:
+        if signals_of(source) != (source,):
+            raise RuleError(f"{where}: doubts: expected names of signals, got {source!r}")
+    _check_all(f"{where}: because", [conflict["because"]], names, check_text)
+    return {**conflict, "file": file}
+
+
+def _suppression(item: Any, file: str, ids: tuple[str, ...]) -> dict[str, Any]:
+    given = _checked_keys(item, file, _SUPPRESSION_TYPES, required=tuple(_SUPPRESSION_TYPES), name="rule")
+    where = f"{file}: {given['rule']}"
+    _one_of(f"{where}: rule", given["rule"], ids)
+    try:
+        until = datetime.date.fromisoformat(str(given["until"]))
+    except ValueError as exc:
+        raise RuleError(f"{where}: until: expected a date such as 2026-12-31, got {given['until']!r}") from exc
+    if not given["reason"].strip():
+        raise RuleError(f"{where}: reason: expected a text that tells why")
+    return {**given, "until": until.isoformat(), "file": file}
+
+
 def _checked_keys(
-    item: Any, file: str, types: dict[str, tuple[type, ...]], required: tuple[str, ...]
+    item: Any, file: str, types: dict[str, tuple[type, ...]], required: tuple[str, ...], name: str = "id"
 ) -> dict[str, Any]:
     if not isinstance(item, dict):
         raise RuleError(f"{file}: expected a mapping with the keys {', '.join(required)}, got {item!r}")
-    where = f"{file}: {item.get('id', 'one without an id')}"
+    where = f"{file}: {item.get(name, f'one without {name}')}"
     for key in required:
         if key not in item:
             raise RuleError(f"{where}: {key}: expected {_expected(types[key])}, but the key is missing")
@@ -216,8 +262,8 @@ def _checked_keys(
             raise RuleError(f"{where}: {key}: expected one of the keys {', '.join(types)}")
         if not isinstance(value, types[key]):
             raise RuleError(f"{where}: {key}: expected {_expected(types[key])}, got {value!r}")
-    if not _ID.fullmatch(item["id"]):
-        raise RuleError(f"{where}: id: expected small letters, digits and underscores")
+    if not _ID.fullmatch(item[name]):
+        raise RuleError(f"{where}: {name}: expected small letters, digits and underscores")
     return dict(item)
 
 
@@ -254,7 +300,8 @@ def _resolve(rule: Rule, remedies: dict[str, dict[str, Any]]) -> dict[str, Any] 
         return None
     where = f"{rule['file']}: {rule['id']}: remedy"
     _one_of(where, rule["remedy"], tuple(remedies))
-    return remedies[rule["remedy"]]
+    remedy = remedies[rule["remedy"]]
+    return {**remedy, "unattended": rule["unattended"] or remedy["unattended"]}
 
 
 def _check_references(rules: dict[str, Rule]) -> None:

@@ -136,8 +136,17 @@ verdict:
       type: str
     remedy:
       description: >-
-        The remedy's C(id), whether it may run without a person (C(automatic)), and the C(command) to type.
-        Null if there is none.
+        The remedy's C(id), whether it may run without a person (C(unattended), V(yes), V(guard) or V(no), and
+        C(automatic), which is false for V(no)), and the C(command) to type. Null if there is none.
+      returned: success
+      type: dict
+    also:
+      description: The other faults, each with C(id), C(title) and C(remedy), in the order in which to repair them.
+      returned: success
+      type: list
+      elements: dict
+    certainty:
+      description: How certain it is, C(level) (V(high), V(medium) or V(low)), and C(why), as sentences.
       returned: success
       type: dict
 causes:
@@ -170,8 +179,24 @@ red_herrings:
   returned: success
   type: list
   elements: str
+settings:
+  description: The settings that rules may name, without the empty ones.
+  returned: success
+  type: dict
+conflicts:
+  description: Where the evidence contradicts itself, as sentences. What they doubt counts as unknown.
+  returned: success
+  type: list
+  elements: str
+suppressed:
+  description: >-
+    Which confirmed causes a suppression kept from being the verdict, and which suppressions have expired, as sentences.
+  returned: success
+  type: list
+  elements: str
 """
 
+import datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -235,7 +260,8 @@ def judge(params: dict[str, Any]) -> dict[str, Any]:
     found["evidence"] = with_all_layers(found["evidence"])
     settings = {name: value for name, value in params["settings"].items() if value not in ("", None)}
     context = {"attempt": params["attempt"], "settings": settings}
-    return {**found, **classify(found["evidence"], rules, context)}
+    today = datetime.datetime.fromtimestamp(run.started_at, datetime.timezone.utc).date().isoformat()
+    return {**found, "settings": settings, **classify(found["evidence"], rules, context, today)}
 
 
 def main() -> None:

@@ -95,6 +95,15 @@ options:
     type: list
     elements: str
     default: []
+  conflicts:
+    description: Where the evidence contradicts itself, one sentence each.
+    type: list
+    elements: str
+    default: []
+  settings:
+    description: What rules may name beside the evidence, kept so that the incident can be judged again.
+    type: dict
+    default: {}
   notes:
     description: What the reader must know of this run, such as shortened deadlines, one sentence each.
     type: list

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
-from ansible_collections.voiceops.livekit.plugins.module_utils.rules import load
+from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet, load
 from bank import saved
 from bank.world import RULES, World
 
@@ -39,7 +39,7 @@ class Case:
     context: dict[str, Any]
     expected: dict[str, Any]
 
-    def judged(self, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    def judged(self, rules: RuleSet) -> dict[str, Any]:
         """What these rules say of the evidence."""
         return classify(self.evidence, rules, self.context)
 
@@ -68,7 +68,7 @@ class Case:
         return sure or any(confirmed & set(self.expected.get(state, [])) for state in STATES[1:])
 
 
-def rules() -> list[dict[str, Any]]:
+def rules() -> RuleSet:
     """The collection's own rules."""
     return load(str(RULES))
 

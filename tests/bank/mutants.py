@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet
 from bank.cases import Case, find, rules
 from lab.scenario import SCENARIOS
 
@@ -69,24 +70,24 @@ def mutants(rule: Rule) -> Iterator[Mutant]:
                 yield Mutant({**rule, key: conditions}, f"{rule['id']}: {key}: {source!r} {what}")
 
 
-def survivors(cases: list[Case], known: list[Rule]) -> Iterator[tuple[str, bool]]:
+def survivors(cases: list[Case], known: RuleSet) -> Iterator[tuple[str, bool]]:
     """Tell each mutant, and whether no scenario notices it."""
     right = [(case, answer) for case in cases for answer in [case.judged(known)] if not case.differences(answer)]
-    for position, rule in enumerate(known):
-        before = [_state(case, rule) for case, _answer in right]
+    for position, rule in enumerate(known.rules):
+        before = [_state(case, known, rule) for case, _answer in right]
         for mutant in mutants(rule):
-            changed = [*known[:position], mutant.rule, *known[position + 1 :]]
+            changed = known._replace(rules=[*known.rules[:position], mutant.rule, *known.rules[position + 1 :]])
             noticed = any(
                 case.differences(case.judged(changed))
                 for (case, _answer), state in zip(right, before, strict=True)
-                if _state(case, mutant.rule) != state
+                if _state(case, known, mutant.rule) != state
             )
             yield mutant.what, not noticed
 
 
-def _state(case: Case, rule: Rule) -> str:
+def _state(case: Case, known: RuleSet, rule: Rule) -> str:
     """What one rule by itself says of a case, which is all that its mutant can change at first."""
-    state: str = case.judged([rule])["causes"][0]["state"]
+    state: str = case.judged(known._replace(rules=[{**rule, "look_alikes": []}]))["causes"][0]["state"]
     return state
 
 

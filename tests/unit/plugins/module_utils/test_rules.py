@@ -45,7 +45,7 @@ def changed(**keys):
 
 def test_a_rule_gets_all_its_keys(folder):
     folder("remedies.yml", [REMEDY])
-    (rule,) = load(folder("01.yml", changed(remedy="mend")))
+    (rule,) = load(folder("01.yml", changed(remedy="mend"))).rules
     assert rule == {
         **RULE,
         "state": "fault",
@@ -55,6 +55,7 @@ def test_a_rule_gets_all_its_keys(folder):
         "explains": [],
         "look_alikes": [],
         "advice": "",
+        "unattended": "",
         "remedy": {**REMEDY, "unattended": "yes", "file": "remedies.yml"},
         "file": "01.yml",
     }
@@ -127,7 +128,7 @@ def test_a_users_rules_take_their_place_by_the_names_of_their_files(tmp_path, fo
     own.mkdir()
     (own / "02.yml").write_text(yaml.safe_dump([{**RULE, "id": "between"}]), encoding="utf-8")
     folder("01.yml", [{**RULE, "id": "first"}])
-    assert [rule["id"] for rule in load(folder("03.yml", [{**RULE, "id": "last"}]), str(own))] == [
+    assert [rule["id"] for rule in load(folder("03.yml", [{**RULE, "id": "last"}]), str(own)).rules] == [
         "first",
         "between",
         "last",
@@ -148,7 +149,7 @@ def test_the_vocabulary_is_what_the_layers_document():
 
 
 def test_our_rules_are_whole():
-    rules = load(str(RULES))
+    rules = load(str(RULES)).rules
     assert len(rules) > 50
     for rule in rules:
         assert rule["advice"].endswith("."), rule["id"]
@@ -160,5 +161,56 @@ def test_our_rules_are_whole():
 
 
 def test_every_remedy_of_ours_is_one_of_a_rule():
-    used = {rule["remedy"]["id"] for rule in load(str(RULES)) if rule["remedy"]}
+    used = {rule["remedy"]["id"] for rule in load(str(RULES)).rules if rule["remedy"]}
     assert used == {item["id"] for item in yaml.safe_load((RULES / "remedies.yml").read_text(encoding="utf-8"))}
+
+
+CONFLICT = {"id": "odd", "when": ["service.active"], "because": "Odd.", "doubts": ["service.active"]}
+SUPPRESSION = {"rule": "one", "until": "2026-12-31", "reason": "Known."}
+
+
+def test_conflicts_and_suppressions_are_loaded_beside_the_rules(folder):
+    folder("01.yml", [{**RULE, "id": "one"}])
+    folder("conflicts.yml", [CONFLICT])
+    rules = load(folder("suppressions.yml", [SUPPRESSION]))
+    assert [item["id"] for item in rules.conflicts] == ["odd"]
+    assert [(item["rule"], item["until"]) for item in rules.suppressions] == [("one", "2026-12-31")]
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "sentence"),
+    [
+        ("conflicts.yml", {"doubts": ["not service.active"]}, r"odd: doubts: expected names of signals"),
+        (
+            "conflicts.yml",
+            {"doubts": ["service.colour"]},
+            r"odd: doubts: 'service.colour': service has no signal 'colour'",
+        ),
+        ("conflicts.yml", {"when": ["1 +"]}, r"odd: when: '1 \+'"),
+        ("suppressions.yml", {"rule": "gone"}, r"gone: rule: expected one of one, got 'gone'"),
+        ("suppressions.yml", {"until": "soon"}, r"one: until: expected a date such as 2026-12-31, got 'soon'"),
+        ("suppressions.yml", {"reason": " "}, r"one: reason: expected a text that tells why"),
+    ],
+    ids=["no signal's name", "an unknown signal", "syntax", "an unknown rule", "no date", "no reason"],
+)
+def test_broken_conflicts_and_suppressions_are_refused_with_file_id_and_key(folder, file, changes, sentence):
+    folder("01.yml", [{**RULE, "id": "one"}])
+    whole = CONFLICT if file == "conflicts.yml" else SUPPRESSION
+    with pytest.raises(RuleError, match=rf"{file}: {sentence}"):
+        load(folder(file, [{**whole, **changes}]))
+
+
+def test_a_suppression_without_a_reason_or_an_end_is_refused(folder):
+    folder("01.yml", [{**RULE, "id": "one"}])
+    for key in ("until", "reason"):
+        with pytest.raises(RuleError, match=rf"one: {key}: .*missing"):
+            load(folder("suppressions.yml", [{name: value for name, value in SUPPRESSION.items() if name != key}]))
+
+
+def test_a_rule_may_override_whether_its_remedy_may_run_unattended(folder):
+    folder("remedies.yml", [REMEDY])
+    for given, expected in ((False, "no"), ("guard", "guard")):
+        (rule,) = load(folder("01.yml", changed(remedy="mend", unattended=given))).rules
+        assert rule["remedy"]["unattended"] == expected
+    with pytest.raises(RuleError, match="unattended: expected one of"):
+        load(folder("01.yml", changed(remedy="mend", unattended="perhaps")))

@@ -170,9 +170,8 @@ ansible_facts:
     voiceops_evidence:
       description: >-
         The evidence records by layer. Each has the keys C(layer), C(state) (V(healthy), V(faulty) or V(unknown)),
-        C(summary), C(signals),
-        C(events), C(limits), C(repeat) and C(took_ms), and a signal C(host_reachable). What is described here are the
-        C(signals).
+        C(summary), C(signals), C(events), C(limits), C(repeat) and C(took_ms), and a signal C(host_reachable).
+        What is described here are the C(signals).
       returned: always
       type: complex
       contains:
@@ -182,229 +181,217 @@ ansible_facts:
           type: complex
           contains:
             sessions: {description: "Rooms with at least one person, our own left out.", type: int, returned: always}
-            waiting: {description: "Those of them in which a person is connected and no agent is.", type: int,
-              returned: always}
+            waiting: {description: "Those of them in which a person is connected and no agent is.", type: int, returned: always}
             served: {description: "Those of them in which an agent is active.", type: int, returned: always}
-            room: {description: "The room examined: the longest waiting of the attempt's window, else the attempt's
-              own.", type: str, returned: always}
+            room: {description: "The room examined: the longest waiting of the attempt's window, else the attempt's own.", type:
+              str, returned: always}
             room_created_at: {description: "When it was created, RFC 3339.", type: str, returned: always}
-            waiting_since: {description: "Since when a person waits in it, RFC 3339 on the controller's clock; None if
-              no one waits.", type: str, returned: always}
+            waiting_since: {description: "Since when a person waits in it, RFC 3339 on the controller's clock; None if no one
+              waits.", type: str, returned: always}
             waiting_seconds: {description: "How long that was at the run's start.", type: float, returned: always}
-            person_connected: {description: "A person is connected to it; None if no room is the attempt's: nothing is
-              known then.", type: bool, returned: always}
-            microphone_published: {description: "A person in it publishes audio.", type: bool, returned: always}
-            microphone_muted: {description: "All this audio is muted; None if there is none.", type: bool, returned:
+            person_connected: {description: "A person is connected to it; None if no room is the attempt's, or one only just
+              joins.", type: bool, returned: always}
+            microphone_published: {description: "A person in it publishes audio; None if nobody is connected, or only just so.",
+              type: bool, returned: always}
+            microphone_muted: {description: "All this audio is muted; None if there is none.", type: bool, returned: always}
+            agent_state: {description: "The connection state of the agent in it: JOINING, JOINED, ACTIVE; None if there is none.",
+              type: str, returned: always}
+            dispatches: {description: "Agent dispatches of the room; None if they could not be listed.", type: int, returned:
               always}
-            agent_state: {description: "The connection state of the agent in it: JOINING, JOINED, ACTIVE; None if
-              there is none.", type: str, returned: always}
-            dispatches: {description: "Agent dispatches of the room; None if they could not be listed.", type: int,
-              returned: always}
-            dispatch_names: {description: "The agent names that they ask for, '' for automatic dispatch.", type: list,
-              returned: always}
-            dispatch_deployments: {description: "The deployments that they ask for, '' for production.", type: list,
-              returned: always}
+            dispatch_names: {description: "The agent names that they ask for, '' for automatic dispatch.", type: list, returned:
+              always}
+            dispatch_deployments: {description: "The deployments that they ask for, '' for production.", type: list, returned:
+              always}
             jobs: {description: "Jobs of these dispatches that a worker accepted.", type: int, returned: always}
-            credentials_accepted: {description: "LiveKit accepted the API key and secret; None if it could not be
-              asked.", type: bool, returned: always}
-            server_clock_offset_ms: {description: "LiveKit's clock minus the controller's, to about a second.", type:
-              int, returned: always}
+            credentials_accepted: {description: "LiveKit accepted the API key and secret; None if it could not be asked.", type:
+              bool, returned: always}
+            server_clock_offset_ms: {description: "LiveKit's clock minus the controller's, to about a second.", type: int,
+              returned: always}
         tunnel:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
-            reachable: {description: "The app's route answered; None if that cannot be told, as after a 5xx.", type:
-              bool, returned: always}
-            dns_ok: {description: "The name resolved; None if the resolver could not be asked.", type: bool, returned:
-              always}
-            tcp_ok: {description: "The connection was accepted; None if not reached, or no route or time.", type:
-              bool, returned: always}
-            tls_ok: {description: "The certificate can be trusted; None without TLS, or with no authorities to judge
-              by.", type: bool, returned: always}
-            tls_error: {description: "Expired, not_yet_valid, self_signed, hostname, untrusted, no_ca_store or
-              other.", type: str, returned: always}
-            tls_days_left: {description: "Days until the certificate expires, negative once it has.", type: float,
+            reachable: {description: "The app's route answered; None if that cannot be told, as after a 5xx.", type: bool,
               returned: always}
+            dns_ok: {description: "The name resolved; None if the resolver could not be asked.", type: bool, returned: always}
+            tcp_ok: {description: "The connection was accepted; None if not reached, or no route or time.", type: bool, returned:
+              always}
+            tls_ok: {description: "The certificate can be trusted; None without TLS, or with no authorities to judge by.", type:
+              bool, returned: always}
+            tls_error: {description: "Expired, not_yet_valid, self_signed, hostname, untrusted, no_ca_store or other.", type: str,
+              returned: always}
+            tls_days_left: {description: "Days until the certificate expires, negative once it has.", type: float, returned:
+              always}
             scheme: {description: "Http or https.", type: str, returned: always}
             host: {description: "The host name of the callback URL.", type: str, returned: always}
             status: {description: "HTTP status of the GET; None without an answer.", type: int, returned: always}
-            error_code: {description: "Ngrok's code, such as ERR_NGROK_3200; None if the edge reported no error.",
-              type: str, returned: always}
-            route_exists: {description: "False if the app itself answered 404; None if the app did not answer
-              plainly.", type: bool, returned: always}
-            redirect_host: {description: "Another host that the answer redirects to, such as an identity provider's.",
-              type: str, returned: always}
-            html: {description: "The answer is a page for people; None without an answer.", type: bool, returned:
-              always}
-            edge_clock_offset_ms: {description: "The Date header minus this host's clock, to about a second.", type:
-              int, returned: always}
-            failure: {description: "Dns, refused, unreachable, timeout, tls or protocol, if there was no answer.",
-              type: str, returned: always}
+            error_code: {description: "Ngrok's code, such as ERR_NGROK_3200; None if the edge reported no error.", type: str,
+              returned: always}
+            route_exists: {description: "False if the app itself answered 404; None if the app did not answer plainly.", type:
+              bool, returned: always}
+            redirect_host: {description: "Another host that the answer redirects to, such as an identity provider's.", type: str,
+              returned: always}
+            html: {description: "The answer is a page for people; None without an answer.", type: bool, returned: always}
+            edge_clock_offset_ms: {description: "The Date header minus this host's clock, to about a second.", type: int,
+              returned: always}
+            failure: {description: "Dns, refused, unreachable, timeout, tls or protocol, if there was no answer.", type: str,
+              returned: always}
         inspector:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
-            inspector_readable: {description: "The inspector lists requests; None if it was not asked.", type: bool,
-              returned: always}
-            inspector_covers: {description: "A request from before the attempt is listed, so the list reaches back;
-              else None.", type: bool, returned: always}
-            inspector_callbacks: {description: "POSTs to the callback's path in the span, ours left out; None if
-              unreadable.", type: int, returned: always}
-            inspector_statuses: {description: "The statuses of these, oldest first; a call without an answer has
-              none.", type: list, returned: always}
-            inspector_oldest: {description: "Time of the oldest request listed, RFC 3339, the controller's clock.",
-              type: str, returned: always}
-            tunnel_urls: {description: "Public URLs of the tunnels that run; None if they could not be listed.", type:
+            inspector_readable: {description: "The inspector lists requests; None if it was not asked.", type: bool, returned:
+              always}
+            inspector_covers: {description: "A request from before the attempt is listed, so the list reaches back; else None.",
+              type: bool, returned: always}
+            inspector_callbacks: {description: "POSTs to the callback's path in the span, ours left out; None if unreadable.",
+              type: int, returned: always}
+            inspector_statuses: {description: "The statuses of these, oldest first; a call without an answer has none.", type:
               list, returned: always}
+            inspector_oldest: {description: "Time of the oldest request listed, RFC 3339, the controller's clock.", type: str,
+              returned: always}
+            tunnel_urls: {description: "Public URLs of the tunnels that run; None if they could not be listed.", type: list,
+              returned: always}
         secrets:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
-            listed: {description: "LiveKit listed the agent's secrets; None if it could not be asked.", type: bool,
-              returned: always}
-            names: {description: "The secrets' names, without those that LiveKit sets itself.", type: list, returned:
+            listed: {description: "LiveKit listed the agent's secrets; None if it could not be asked.", type: bool, returned:
               always}
+            names: {description: "The secrets' names, without those that LiveKit sets itself.", type: list, returned: always}
             missing: {description: "Required names that are not among them.", type: list, returned: always}
-            all_present: {description: "Every required secret exists; None if none is required, or the list is not
-              known.", type: bool, returned: always}
-            updated_at: {description: "When each secret was last set, by name, RFC 3339 or None.", type: dict,
-              returned: always}
+            all_present: {description: "Every required secret exists; None if none is required, or the list is not known.", type:
+              bool, returned: always}
+            updated_at: {description: "When each secret was last set, by name, RFC 3339 or None.", type: dict, returned: always}
             last_change: {description: "The newest of these times.", type: str, returned: always}
-            changed_together: {description: "Several secrets, all set within 2 s, as by a deploy or an overwrite; None
-              if there are fewer than two, or a time is not known.", type: bool, returned: always}
+            changed_together: {description: "Several secrets, all set within 2 s, as by a deploy or an overwrite; None if there
+              are fewer than two, or a time is not known.", type: bool, returned: always}
         callback:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
             probe: {description: "Validate or fake_user.", type: str, returned: always}
-            status: {description: "HTTP status of the right key with the body {}; None without a key or an answer.",
-              type: int, returned: always}
-            wrong_key_status: {description: "HTTP status of a wrong key; None without an answer.", type: int,
+            status: {description: "HTTP status of the right key with the body {}; None without a key or an answer.", type: int,
               returned: always}
-            key_accepted: {description: "The API took our key; None if its answer does not depend on the key, or is an
-              error.", type: bool, returned: always}
-            wrong_key_rejected: {description: "A wrong key was refused, 401 or 403; False if it was let in; None if
-              not shown.", type: bool, returned: always}
-            route_exists: {description: "False if the app itself answered 404, or 405 to a POST; None after an
-              error.", type: bool, returned: always}
-            error_code: {description: "Ngrok's code if its edge answered instead of the app.", type: str, returned:
+            wrong_key_status: {description: "HTTP status of a wrong key; None without an answer.", type: int, returned: always}
+            key_accepted: {description: "The API took our key; None if its answer does not depend on the key, or is an error.",
+              type: bool, returned: always}
+            wrong_key_rejected: {description: "A wrong key was refused, 401 or 403; False if it was let in; None if not shown.",
+              type: bool, returned: always}
+            route_exists: {description: "False if the app itself answered 404, or 405 to a POST; None after an error.", type:
+              bool, returned: always}
+            error_code: {description: "Ngrok's code if its edge answered instead of the app.", type: str, returned: always}
+            fake_user_status: {description: "HTTP status of the fake user's session; None unless the probe is fake_user.", type:
+              int, returned: always}
+            prisma_code: {description: "Prisma error code in the answer to a probe of ours; never a cause.", type: str, returned:
               always}
-            fake_user_status: {description: "HTTP status of the fake user's session; None unless the probe is
-              fake_user.", type: int, returned: always}
-            prisma_code: {description: "Prisma error code in the answer to a probe of ours; never a cause.", type:
-              str, returned: always}
-            answered_by_app: {description: "The app answered, not the edge; None if nobody did, or a nameless
-              gateway.", type: bool, returned: always}
+            answered_by_app: {description: "The app answered, not the edge; None if nobody did, or a nameless gateway.", type:
+              bool, returned: always}
         service:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
             systemd: {description: "Systemd runs on the host and answers.", type: bool, returned: always}
-            unit_found: {description: "Systemd knows the unit; None if it could not be asked.", type: bool, returned:
-              always}
+            unit_found: {description: "Systemd knows the unit; None if it could not be asked.", type: bool, returned: always}
             load_state: {description: "LoadState as systemd says it.", type: str, returned: always}
             active_state: {description: "ActiveState as systemd says it.", type: str, returned: always}
             sub_state: {description: "SubState as systemd says it.", type: str, returned: always}
-            result: {description: "Result as systemd says it: success, exit-code, oom-kill, start-limit-hit, ….",
-              type: str, returned: always}
+            result: {description: "Result as systemd says it: success, exit-code, oom-kill, start-limit-hit, ….", type: str,
+              returned: always}
             active: {description: "ActiveState is active or reloading.", type: bool, returned: always}
-            restarts: {description: "NRestarts, the automatic restarts since the unit was last started by hand or at
-              boot.", type: int, returned: always}
-            started_at: {description: "When it last became active, RFC 3339, the controller's clock.", type: str,
-              returned: always}
-            up_before_attempt: {description: "It was up when the user tried; None if that changed within the precision
-              of when.", type: bool, returned: always}
-            up_through_attempt: {description: "It was up, without a restart, through the attempt's span.", type: bool,
-              returned: always}
-            crash_looping: {description: "It waits for an automatic restart, or gave up, or restarted thrice in the
-              window.", type: bool, returned: always}
-            journal_readable: {description: "This user may read the system's journal; None if it could not be asked.",
-              type: bool, returned: always}
-            journal_oldest: {description: "Time of the oldest entry of the whole journal, RFC 3339, the controller's
-              clock.", type: str, returned: always}
-            journal_covers: {description: "That entry is older than the attempt's span.", type: bool, returned:
-              always}
-            suppressed: {description: "Messages of the unit that journald dropped in the window for coming too fast.",
-              type: int, returned: always}
-            entries_seen: {description: "Entries of the unit in the window that tell of a callback or an error.",
-              type: int, returned: always}
-            callbacks: {description: "Lines that match the pattern in the span, ours and synthetic users' left out.",
-              type: int, returned: always}
-            callback_statuses: {description: "The HTTP statuses that these lines show.", type: list, returned: always}
-            codes: {description: "Error codes in the span, not ours: P2003, ECONNREFUSED, HTTP_500, ….", type: list,
-              returned: always}
-            other_codes: {description: "Error codes in the window that are outside of the span, or ours.", type: list,
-              returned: always}
-            self_entries: {description: "Entries in the window that our own probes or synthetic users caused.", type:
+            restarts: {description: "NRestarts, the automatic restarts since the unit was last started by hand or at boot.", type:
               int, returned: always}
-            control_heard: {description: "A successful callback was logged before the span; None if not all could be
-              searched.", type: bool, returned: always}
-            control_at: {description: "When the latest one was, RFC 3339, the controller's clock.", type: str,
-              returned: always}
-            silence_counts: {description: "True if no line in the span means that no call came; else None, never
-              False.", type: bool, returned: always}
-            first_error: {description: "The first error in the span that is not ours, redacted, at most 300
-              characters.", type: str, returned: always}
-            disk_full: {description: "A file system is full now, or the log complained of it in the span.", type:
-              bool, returned: always}
-            ntp_synchronized: {description: "Timedatectl says that the clock is synchronized.", type: bool, returned:
+            started_at: {description: "When it last became active, RFC 3339, the controller's clock.", type: str, returned:
               always}
-            local_time_offset_ms: {description: "The host's clock minus the controller's, as assumed for all times in
-              this record.", type: int, returned: always}
+            up_before_attempt: {description: "It was up when the user tried; None if that changed within the precision of when.",
+              type: bool, returned: always}
+            up_through_attempt: {description: "It was up, without a restart, through the attempt's span.", type: bool, returned:
+              always}
+            crash_looping: {description: "It waits for an automatic restart, or gave up, or restarted thrice in the window.",
+              type: bool, returned: always}
+            journal_readable: {description: "This user may read the system's journal; None if it could not be asked.", type: bool,
+              returned: always}
+            journal_oldest: {description: "Time of the oldest entry of the whole journal, RFC 3339, the controller's clock.",
+              type: str, returned: always}
+            journal_covers: {description: "That entry is older than the attempt's span; None if the journal is unreadable.", type:
+              bool, returned: always}
+            suppressed: {description: "Messages of the unit that journald dropped in the window for coming too fast.", type: int,
+              returned: always}
+            entries_seen: {description: "Entries of the unit in the window that tell of a callback or an error.", type: int,
+              returned: always}
+            callbacks: {description: "Lines that match the pattern in the span, ours and synthetic users' left out.", type: int,
+              returned: always}
+            callback_statuses: {description: "The HTTP statuses that these lines show.", type: list, returned: always}
+            codes: {description: "Error codes in the span, not ours: P2003, ECONNREFUSED, HTTP_500, ….", type: list, returned:
+              always}
+            other_codes: {description: "Error codes in the window that are outside of the span, or ours.", type: list, returned:
+              always}
+            self_entries: {description: "Entries in the window that our own probes or synthetic users caused.", type: int,
+              returned: always}
+            control_heard: {description: "A successful callback was logged before the span; None if not all could be searched.",
+              type: bool, returned: always}
+            control_at: {description: "When the latest one was, RFC 3339, the controller's clock.", type: str, returned: always}
+            silence_counts: {description: "True if no line in the span means that no call came; else None, never False.", type:
+              bool, returned: always}
+            first_error: {description: "The first error in the span that is not ours, redacted, at most 300 characters.", type:
+              str, returned: always}
+            disk_full: {description: "A file system is full now, or the log complained of it in the span.", type: bool, returned:
+              always}
+            ntp_synchronized: {description: "Timedatectl says that the clock is synchronized.", type: bool, returned: always}
+            local_time_offset_ms: {description: "The host's clock minus the controller's, as assumed for all times in this
+              record.", type: int, returned: always}
         agent:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
             lk_version: {description: "The version of lk; None if it does not say.", type: str, returned: always}
-            found: {description: "The project has the agent; None if it could not be asked.", type: bool, returned:
-              always}
+            found: {description: "The project has the agent; None if it could not be asked.", type: bool, returned: always}
             id: {description: "The cloud agent's id.", type: str, returned: always}
-            name: {description: "Its dispatch name, '' for automatic dispatch; None if this lk does not tell.", type:
-              str, returned: always}
-            deployments: {description: "One dict per region and deployment: region, deployment, status, replicas, min,
-              max, version, deployed_at, last_observed; None if unknown.", type: list, returned: always}
-            status: {description: "The production deployment's status as LiveKit spells it, the worst if regions
-              differ.", type: str, returned: always}
-            condition: {description: "What the status means: ready, asleep, waking, progressing, failed or gone; None
-              for a status that is not known, or not to be trusted.", type: str, returned: always}
-            replicas: {description: "Running replicas of the production deployment, over all regions.", type: int,
+            name: {description: "Its dispatch name, '' for automatic dispatch; None if this lk does not tell.", type: str,
               returned: always}
-            version: {description: "The production deployment's version.", type: str, returned: always}
-            deployed_at: {description: "When the agent was last deployed, RFC 3339; None if never or unknown.", type:
+            deployments: {description: "One dict per region and deployment: region, deployment, status, replicas, min, max,
+              version, deployed_at, last_observed; None if unknown.", type: list, returned: always}
+            status: {description: "The production deployment's status as LiveKit spells it, the worst if regions differ.", type:
               str, returned: always}
-            crashes: {description: "Crashes that LiveKit counts for the production deployment; None if this lk shows
-              no events.", type: int, returned: always}
-            events_types: {description: "Kinds of these events, such as APPLICATION_CRASHED or
-              RESTARTED_HIGH_MEMORY_USAGE.", type: list, returned: always}
-            versions: {description: "One dict per version, newest first: version, current, status, created_at,
-              deployed_at, draining, active; None if unknown.", type: list, returned: always}
-            newest_version_failed: {description: "The newest version's status is a failure; None if there is none or
-              it is unknown.", type: bool, returned: always}
-            newest_is_current: {description: "The newest version is the one that serves.", type: bool, returned:
+            condition: {description: "What the status means: ready, asleep, waking, progressing, failed or gone; None for a status
+              that is not known, or not to be trusted.", type: str, returned: always}
+            replicas: {description: "Running replicas of the production deployment, over all regions.", type: int, returned:
               always}
-            logs: {description: "'read', 'asleep' (there are none while the agent sleeps), 'empty' or 'unavailable'.",
-              type: str, returned: always}
-            log_lines: {description: "Lines of the agent's log that were read; None if none could be.", type: int,
+            version: {description: "The production deployment's version.", type: str, returned: always}
+            deployed_at: {description: "When the agent was last deployed, RFC 3339; None if never or unknown.", type: str,
               returned: always}
-            log_registered: {description: "The worker registered after its newest start; None if no line says so or
-              otherwise.", type: bool, returned: always}
-            log_job_received: {description: "A job request arrived in the span of the attempt; None if no timed line
-              says so.", type: bool, returned: always}
+            crashes: {description: "Crashes that LiveKit counts for the production deployment; None if this lk shows no events.",
+              type: int, returned: always}
+            events_types: {description: "Kinds of these events, such as APPLICATION_CRASHED or RESTARTED_HIGH_MEMORY_USAGE.",
+              type: list, returned: always}
+            versions: {description: "One dict per version, newest first: version, current, status, created_at, deployed_at,
+              draining, active; None if unknown.", type: list, returned: always}
+            newest_version_failed: {description: "The newest version's status is a failure; None if there is none or it is
+              unknown.", type: bool, returned: always}
+            newest_is_current: {description: "The newest version is the one that serves.", type: bool, returned: always}
+            logs: {description: "'read', 'asleep' (there are none while the agent sleeps), 'empty' or 'unavailable'.", type: str,
+              returned: always}
+            log_lines: {description: "Lines of the agent's log that were read; None if none could be.", type: int, returned:
+              always}
+            log_registered: {description: "The worker registered after its newest start; None if no line says so or otherwise.",
+              type: bool, returned: always}
+            log_job_received: {description: "A job request arrived in the span of the attempt; None if no timed line says so.",
+              type: bool, returned: always}
             log_crashed: {description: "The log shows a crash; None without a log.", type: bool, returned: always}
-            log_missing_names: {description: "Environment variables whose absence the log reports; None without a
-              log.", type: list, returned: always}
-            log_errors: {description: "The newest error lines, redacted, at most 5; None without a log.", type: list,
+            log_missing_names: {description: "Environment variables whose absence the log reports; None without a log.", type:
+              list, returned: always}
+            log_errors: {description: "The newest error lines, redacted, at most 5; None without a log.", type: list, returned:
+              always}
+            log_codes: {description: "Error codes in the log, such as ENOTFOUND, P2003 or HTTP_401; None without a log.", type:
+              list, returned: always}
+            credentials_accepted: {description: "LiveKit accepted lk's credentials; None if it was not asked.", type: bool,
               returned: always}
-            log_codes: {description: "Error codes in the log, such as ENOTFOUND, P2003 or HTTP_401; None without a
-              log.", type: list, returned: always}
-            credentials_accepted: {description: "LiveKit accepted lk's credentials; None if it was not asked.", type:
-              bool, returned: always}
             project: {description: "The project that lk used, by name or subdomain.", type: str, returned: always}
     voiceops_clock:
       description: >-

@@ -27,6 +27,10 @@ _CRASHED = re.compile(
     r"|process exited with non-zero exit code|error initializing process|error in entry function"
     r"|job process exited unexpectedly|UnhandledPromiseRejection|Uncaught|process exceeded memory limit"
 )
+_SESSION_ENDS = (
+    ("error", "AgentSession is closing due to unrecoverable error"),
+    ("person_left", "closing agent session due to participant disconnect"),
+)
 _REFUSED = re.compile(r"failed to connect to livekit", re.I)
 _ERROR = re.compile(
     r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"(?i:error|fatal|critical)\"|[56]0\b)|^\w*(?:Error|Exception)\b"
@@ -57,21 +61,25 @@ def agent_lines(output: str) -> list[str]:
     return [line for line in lines if line and not line.startswith(_NOT_THE_AGENTS)]
 
 
-def read_log(lines: list[str], span: tuple[float, float], secrets: tuple[str, ...] = ()) -> dict[str, Any]:
+def read_log(
+    lines: list[str], span: tuple[float, float], secrets: tuple[str, ...] = (), since: float = 0.0
+) -> dict[str, Any]:
     """Return the C(log_…) signals of the layer C(agent) from the agent's lines.
 
-    C(span) is the time, in seconds since 1970, in which a job can be the user's. Values are True only if a line says
-    so; what no line speaks of stays None.
+    C(span) is the time, in seconds since 1970, in which a job can be the user's; crashes and errors that are known to
+    be older than C(since) are passed over. Values are True only if a line says so; what no line speaks of stays None.
     """
-    errors = [line for line in lines if _ERROR.search(line)]
+    recent = _not_older(lines, since)
+    errors = [line for line in recent if _ERROR.search(line)]
     return {
         "log_lines": len(lines),
         "log_registered": _registered(lines),
         "log_job_received": _job_received(lines, span),
-        "log_crashed": any(_CRASHED.search(line) for line in lines) if lines else None,
+        "log_crashed": any(_CRASHED.search(line) for line in recent) if lines else None,
+        "log_session_ends": _session_ends(lines, span),
         "log_missing_names": _missing_names(lines),
         "log_errors": [clip(redact(line, secrets), ERROR_LENGTH) for line in _last_distinct(errors)],
-        "log_codes": _codes(lines),
+        "log_codes": _codes(recent),
     }
 
 
@@ -98,6 +106,27 @@ def _registered(lines: list[str]) -> bool | None:
 def _job_received(lines: list[str], span: tuple[float, float]) -> bool | None:
     times = [line_time(line) for line in lines if _JOB in line]
     return True if any(time is not None and span[0] <= time <= span[1] for time in times) else None
+
+
+def _not_older(lines: list[str], since: float) -> list[str]:
+    """Leave out the lines before C(since); a line without a time, as in a traceback, is as old as the one before it."""
+    kept, time = [], None
+    for line in lines:
+        time = line_time(line) or time
+        if time is None or time >= since:
+            kept.append(line)
+    return kept
+
+
+def _session_ends(lines: list[str], span: tuple[float, float]) -> list[str] | None:
+    """Name how sessions of the attempt ended: C(error), C(person_left); None if no timed line says so."""
+    ends = [
+        name
+        for line in lines
+        for name, text in _SESSION_ENDS
+        if text in line and span[0] <= (line_time(line) or 0.0) <= span[1]
+    ]
+    return list(dict.fromkeys(ends)) or None
 
 
 def _missing_names(lines: list[str]) -> list[str]:

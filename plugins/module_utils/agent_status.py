@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -54,7 +55,7 @@ def deployments_of(answer: lk.Answer, agent_id: str | None) -> list[dict[str, An
 
 
 def versions_of(answer: lk.Answer) -> list[dict[str, Any]]:
-    """Return the agent's versions, newest first; C(draining) and C(active) are None where lk does not show them."""
+    """Return the agent's versions, newest first; C(draining), C(active), C(commit) are None where lk does not tell."""
     if answer.document is None:
         return [_version_of_row(row) for row in answer.rows]
     return [
@@ -66,6 +67,7 @@ def versions_of(answer: lk.Answer) -> list[dict[str, Any]]:
             "deployed_at": moment(item.get("deployedAt")),
             "draining": bool(item.get("draining")),
             "active": bool(item.get("active")),
+            "commit": _commit(item.get("attributes")),
         }
         for item in _dicts(answer.document.get("versions"))
     ]
@@ -152,7 +154,21 @@ def _version_of_row(row: Mapping[str, str]) -> dict[str, Any]:
         "deployed_at": moment(row.get("Deployed At")),
         "draining": mark("Draining"),
         "active": mark("Active"),
+        "commit": _commit(row.get("Attributes")),
     }
+
+
+def _commit(attributes: object) -> str | None:
+    """Return the commit that lk ≥ 2.18 notes at a deployment; None if it noted none, or a changed tree beside it."""
+    if isinstance(attributes, str):
+        try:
+            attributes = json.loads(attributes)
+        except ValueError:
+            return None
+    if not isinstance(attributes, dict) or attributes.get("git_tree"):
+        return None
+    commit = attributes.get("git_commit")
+    return commit if isinstance(commit, str) and commit else None
 
 
 def _told(cell: str | None) -> str | None:

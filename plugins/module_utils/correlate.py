@@ -9,6 +9,7 @@ Pure: records in, new records out. All times are RFC 3339 UTC; after this, all o
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,13 +34,20 @@ SIGNALS = {
     "call_statuses": "list[int]|None: the API's answers to these calls; empty if there were none",
 }
 
-_SHIFTED_SIGNALS = ("started_at", "control_at", "journal_oldest")
+# The agent's secret that holds the API's address.
+URL_SECRET = "NEXT_APP_URL"
+CLOCKS_DIFFER_S = 60.0
+# A deploy, and its renewing of the secrets' times, are this near to each other.
+DEPLOY_S = 60.0
+_SHIFTED_SIGNALS = ("started_at", "control_at", "journal_oldest", "frontend_built_at", "env_changed_at")
 # Of which layer, if one of these signals is known, None in those means none.
 _KNOWN_ABSENCES = (
     ("tunnel", ("status", "failure"), ("error_code", "redirect_host", "failure")),
     ("callback", ("answered_by_app",), ("error_code",)),
     ("service", ("silence_counts",), ("first_error",)),
 )
+_TURNED_AWAY = re.compile(r"permission denied|connection refused|host key verification failed|too many auth", re.I)
+_NO_ANSWER = re.compile(r"timed out|time-?out|no route to host|host is down", re.I)
 # The layers whose events can be the answer to a probe of ours; a person in a room never is.
 _CALLED_LAYERS = ("tunnel", "callback", "service")
 
@@ -76,9 +84,17 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
     probes = [*run.probes, *(probe for record in merged.values() for probe in record.get("probes") or [])]
     if "inspector" in extra:
         merged["tunnel"] = _with_inspector(merged.get("tunnel"), extra["inspector"])
+    if "tunnel" in merged and "secrets" in merged:
+        signals = merged["tunnel"]["signals"]
+        secret = (merged["secrets"]["signals"].get("updated_at") or {}).get(URL_SECRET)
+        signals["url_secret_older"] = _is_older(secret, signals.get("tunnel_started_at"))
     if "agent" in merged and merged["agent"]["signals"].get("name") is None:
         merged["agent"]["signals"]["name"] = _name_by_inventory(merged.get("client"), run)
     _merge_dispatch(merged, extra.get("agent_after"), run)
+    if "secrets" in merged and "agent" in merged:
+        merged["secrets"]["signals"]["changed_after_deploy"] = _changed_after(
+            merged["secrets"]["signals"].get("last_change"), merged["agent"]["signals"].get("deployed_at")
+        )
     if "service" in merged:
         merged["service"] = _on_one_clock(merged["service"], run, probes)
         signals = merged["service"]["signals"]
@@ -87,8 +103,20 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
     return {
         "evidence": merged,
         "timeline": _timeline(merged, run, probes),
-        "red_herrings": _red_herrings(merged, run),
+        "red_herrings": _red_herrings(merged, run, probes),
     }
+
+
+def _changed_after(changed: Any, deployed: Any) -> bool | None:
+    """Whether secrets were changed by something else than the deploy, which renews the times of all of them."""
+    times = parse_time(changed), parse_time(deployed)
+    return None if times[0] is None or times[1] is None else times[0] - times[1] > DEPLOY_S
+
+
+def _is_older(secret: Any, began: Any) -> bool | None:
+    """True if a secret was set before something began, by more than the clocks may differ; else None."""
+    times = parse_time(secret), parse_time(began)
+    return True if times[0] is not None and times[1] is not None and times[1] - times[0] > CLOCKS_DIFFER_S else None
 
 
 def _name_by_inventory(client: Record | None, run: Run) -> str | None:
@@ -124,15 +152,28 @@ def calls_heard(journal: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[str
 
 
 def _with_inspector(tunnel: Record | None, found: Record) -> Record:
-    if tunnel is None:
-        return copy.deepcopy(found)
     signals = {name: found["signals"].get(name) for name in inspector.SIGNALS}
+    signals["tunnel_host_reachable"] = _answers(found)
+    if tunnel is None:
+        return {**copy.deepcopy(found), "signals": {**found["signals"], **signals}}
     return {
         **tunnel,
         "signals": {**tunnel["signals"], **signals},
         "events": [*tunnel["events"], *found["events"]],
         "limits": [*tunnel["limits"], *found["limits"]],
     }
+
+
+def _answers(found: Record) -> bool | None:
+    """Say whether a host answers at all: one that refuses the connection or the key is no less awake than any other.
+
+    What ssh says is that of OpenSSH on Linux and macOS. A name that does not resolve tells nothing of the host.
+    """
+    reachable: bool | None = found["signals"].get("host_reachable")
+    if reachable is not False:
+        return reachable
+    why = str(found["summary"])
+    return True if _TURNED_AWAY.search(why) else False if _NO_ANSWER.search(why) else None
 
 
 def _merge_dispatch(merged: dict[str, Record], agent_after: Record | None, run: Run) -> None:
@@ -149,6 +190,7 @@ def _merge_dispatch(merged: dict[str, Record], agent_after: Record | None, run: 
     after = merged.get("agent") if signals.get("source") == "waiting_room" else agent_after
     if after is not None:
         signals["agent_status_after"] = after["signals"].get("status")
+        signals["agent_log_crashed"] = after["signals"].get("log_crashed")
 
 
 def _on_one_clock(record: Record, run: Run, probes: Sequence[Mapping[str, Any]]) -> Record:
@@ -214,10 +256,10 @@ def _is_ours(event: Mapping[str, Any], probes: Iterable[Mapping[str, Any]], synt
     return named or (moment is not None and in_windows(moment, probes))
 
 
-def _red_herrings(evidence: Mapping[str, Record], run: Run) -> list[str]:
+def _red_herrings(evidence: Mapping[str, Record], run: Run, probes: Sequence[Mapping[str, Any]]) -> list[str]:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for entry in _misleading_entries(evidence, run):
-        groups.setdefault((" and ".join(entry["codes"]), _why_not_the_users(entry, run)), []).append(entry)
+        groups.setdefault((" and ".join(entry["codes"]), _why_not_the_users(entry, run, probes)), []).append(entry)
     found = [_herring(codes, why, entries, run) for (codes, why), entries in groups.items()]
     agent = evidence["agent"]["signals"] if "agent" in evidence else {}
     if agent.get("logs") == "asleep":
@@ -243,11 +285,13 @@ def _misleading_entries(evidence: Mapping[str, Record], run: Run) -> list[dict[s
     ]
 
 
-def _why_not_the_users(entry: Mapping[str, Any], run: Run) -> str:
+def _why_not_the_users(entry: Mapping[str, Any], run: Run, probes: Iterable[Mapping[str, Any]]) -> str:
+    if not entry.get("self"):
+        return "outside of the attempt's span"
     user = entry.get("user")
     if user and user in run.synthetic_users:
         return f"of the synthetic user {user}"
-    return "of our own probe" if entry.get("self") else "outside of the attempt's span"
+    return "of our own probe" if in_windows(parse_time(entry["at"]) or 0.0, probes) else "of a synthetic user"
 
 
 def _herring(codes: str, why: str, entries: Sequence[Mapping[str, Any]], run: Run) -> str:

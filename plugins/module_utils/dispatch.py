@@ -34,11 +34,14 @@ SIGNALS: dict[str, str] = {
     "joined_after_s": "float: seconds from the room's creation to the agent's being active, by a probe.",
     "retry_joined_after_s": "float: the same of a second room, tried when the first took longer than cold_start_s.",
     "ready": "bool: the agent's session is ready by lk.agent.state; None if the agent does not tell.",
+    "left_again": "bool: the agent was active in our probe's room, and left it before we did; None without a probe.",
     "path": "int: what the accepted job came from: 1 the room's creation, 2 CreateDispatch; None if not known.",
     "deadline_s": "float: seconds after which an agent that has not joined counts as not joining.",
     "cold_start_s": "float: seconds that a cold start may take.",
     "scaled": "float: deadline_s as a part of the standard 90 s; None if it is the standard.",
     "agent_status_after": "str: the agent's status after the probe, filled in from a second look at it.",
+    "agent_log_crashed": "bool: its log shows a crash by then; filled in like that.",
+    "limit_reached": "bool: LiveKit refused our probe for a limit of the plan, or of calls; None without a probe.",
     "wait_s": "float: seconds that were watched or waited without interruption from the start.",
     "agent_state": "str: the last connection state of an agent in the room: JOINING, JOINED, ACTIVE.",
     "cleaned_up": "bool: the probe's rooms were removed; None without a probe.",
@@ -71,6 +74,8 @@ class _Watch:
     watched_s: float = 0.0
     gone: bool = False
     agent_state: str | None = None
+    left_again: bool | None = None
+    limit_reached: bool = False
     cleaned_up: bool = False
     limits: list[str] = field(default_factory=list)
 
@@ -176,6 +181,8 @@ def _probe(api: Api, options: Mapping[str, Any], deadline_s: float, cold_start_s
         joined_after_s=first.joined_after_s,
         retry_joined_after_s=retry.joined_after_s if retry else None,
         ready=first.ready,
+        left_again=first.left_again,
+        limit_reached=first.limit_reached,
         path=first.path,
         wait_s=round(first.watched_s, 1),
         agent_state=first.agent_state,
@@ -221,6 +228,7 @@ def _watch_a_room(api: Api, options: Mapping[str, Any], prefix: str, seconds: fl
         _watch(api, watch, dispatch, seconds, scale)
     except LiveKitError as error:
         watch.limits.append(f"the probe broke off: {error}")
+        watch.limit_reached = error.reason == "rate_limited"
     finally:
         _clean_up(api, watch)
     return watch
@@ -251,7 +259,7 @@ def _watch(api: Api, watch: _Watch, dispatch: Mapping[str, Any], seconds: float,
         if watch.gone:
             watch.limits.insert(0, "the probe's room was gone before its time")
     ready_by = time.monotonic() + READY_S * scale
-    while watch.joined_after_s is not None and watch.ready is not True and time.monotonic() < ready_by:
+    while watch.left_again is False and watch.ready is not True and time.monotonic() < ready_by:
         time.sleep(pause)
         _look(api, watch, began)
     _look_at_dispatches(api, watch)
@@ -271,6 +279,8 @@ def _look(api: Api, watch: _Watch, began: float) -> bool:
     if agent is None:
         if watch.joined_after_s is None:
             watch.watched_s = elapsed
+        else:
+            watch.left_again = True
         return False
     watch.agent_state = agent["state"]
     if watch.joined_after_s is None:
@@ -278,6 +288,7 @@ def _look(api: Api, watch: _Watch, began: float) -> bool:
         if agent["state"] == "ACTIVE":
             watch.joined_after_s = round(elapsed, 2)
             watch.accepted = True
+            watch.left_again = False
     told = agent["attributes"].get("lk.agent.state")
     if told:
         watch.ready = told in _READY_STATES

@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 class Query(NamedTuple):
     """What to read: a unit's entries between two times whose message matches C(pattern).
 
-    C(pattern) is a regular expression that PCRE2 and Python read alike.
+    An empty C(unit) is the kernel. C(pattern) is a regular expression that PCRE2 and Python read alike.
     """
 
     unit: str
@@ -114,7 +114,8 @@ def read(
     arguments = [
         "--all",
         "--output-fields=MESSAGE,PRIORITY",
-        f"--unit={query.unit}",
+        # Unlike --dmesg, this also shows what the kernel said before a reboot.
+        f"--unit={query.unit}" if query.unit else "_TRANSPORT=kernel",
         # Whole seconds outwards: what is too much is filtered below.
         f"--since=@{max(0, math.floor(query.since))}",
         f"--until=@{math.ceil(query.until)}",

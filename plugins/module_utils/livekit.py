@@ -109,13 +109,14 @@ class Api:
         self._loop.close()
 
     def rooms(self, deadline: float) -> list[dict[str, Any]]:
-        """List the rooms: name, created_at, participants (a count that lags behind)."""
+        """List the rooms: name, created_at, participants (a count that lags behind), max_participants (0: no limit)."""
         answer = self._call(self._client.room.list_rooms(self._sdk.ListRoomsRequest()), deadline)
         return [
             {
                 "name": room.name,
                 "created_at": room.creation_time_ms / 1000 if room.creation_time_ms else float(room.creation_time),
                 "participants": room.num_participants,
+                "max_participants": room.max_participants,
             }
             for room in answer.rooms
         ]
@@ -143,7 +144,10 @@ class Api:
         return found
 
     def dispatches(self, room: str, deadline: float) -> list[dict[str, Any]]:
-        """List a room's dispatches: id, agent_name, deployment, created_at, jobs (identity, status, worker_id)."""
+        """List a room's dispatches: id, agent_name, deployment, created_at, jobs.
+
+        Of a job: identity, status, worker_id, started_at.
+        """
         return [_dispatch(item) for item in self._call(self._client.agent_dispatch.list_dispatch(room), deadline)]
 
     def create_room(self, name: str, dispatch: Mapping[str, Any], empty_timeout_s: int, deadline: float) -> None:
@@ -274,6 +278,7 @@ def _dispatch(item: Any) -> dict[str, Any]:
                 "identity": job.state.participant_identity,
                 "status": _name(job.state, "status"),
                 "worker_id": job.state.worker_id,
+                "started_at": job.state.started_at / 1e9,
             }
             for job in item.state.jobs
         ],

@@ -203,6 +203,14 @@ def check(session: Session, result: process.Result) -> None:
     project(session, result)
 
 
+def configured_project(options: Mapping[str, Any]) -> str | None:
+    """Return the project's subdomain in the livekit.toml of C(agent_dir); None if there is none."""
+    try:
+        return _read_toml_of(options["agent_dir"]).get("subdomain") if options.get("agent_dir") else None
+    except LkError:
+        return None
+
+
 def project(session: Session, result: process.Result) -> str | None:
     """Return the project that was used; raise LkError if it is, or may be, another than asked for.
 

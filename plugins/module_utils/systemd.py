@@ -23,12 +23,19 @@ PROPERTIES = (
     "ExecMainStatus",
     "ActiveEnterTimestamp",
     "ActiveExitTimestamp",
+    "ExecStart",
+    "WorkingDirectory",
+    "Environment",
+    "EnvironmentFiles",
 )
 _TIMESTAMP = re.compile(r"(?:[A-Z][a-z]{2} )?(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,6})?) UTC")
 
 
 class Shown(NamedTuple):
-    """A unit's properties by name; empty, with the reason in C(why), if systemd could not be asked."""
+    """A unit's properties by name; empty, with the reason in C(why), if systemd could not be asked.
+
+    One that systemctl shows on several lines has as many. C(Environment) may hold secrets: it must not leave the host.
+    """
 
     properties: Mapping[str, str]
     why: str = ""
@@ -43,7 +50,11 @@ def show(unit: str, deadline: float) -> Shown:
         return Shown({}, f"{exc}: is this a host with systemd?")
     if result.timed_out:
         return Shown({}, "systemctl took too long")
-    properties = dict(line.partition("=")[::2] for line in result.stdout.splitlines() if "=" in line)
+    properties: dict[str, str] = {}
+    for line in result.stdout.splitlines():
+        name, equals, value = line.partition("=")
+        if equals:
+            properties[name] = f"{properties[name]}\n{value}" if name in properties else value
     if "LoadState" not in properties:
         said = " ".join(redact(result.stderr).split()) or f"systemctl ended with {result.returncode}"
         return Shown({}, clip(f"systemd does not answer: {said}", 200))

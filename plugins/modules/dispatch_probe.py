@@ -168,6 +168,10 @@ record:
             Whether the agent's session is ready by its attribute C(lk.agent.state); V(null) if the agent does not tell.
           returned: always
           type: bool
+        left_again:
+          description: Whether the agent was active in the room and left it before we did.
+          returned: always
+          type: bool
         path:
           description: What the accepted job came from, V(1) the room's creation, V(2) C(CreateDispatch).
           returned: always
@@ -188,6 +192,14 @@ record:
           description: Always V(null) here. It is filled in from a second look at the agent.
           returned: always
           type: str
+        agent_log_crashed:
+          description: Always V(null) here. It is filled in like RV(record.signals.agent_status_after).
+          returned: always
+          type: bool
+        limit_reached:
+          description: Whether LiveKit refused the probe for a limit of the plan, or of calls.
+          returned: always
+          type: bool
         wait_s:
           description: Seconds that were watched.
           returned: always

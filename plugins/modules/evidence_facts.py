@@ -78,6 +78,12 @@ options:
   livekit_api_secret:
     description: The project's API secret.
     type: str
+  client_url:
+    description: The LiveKit URL that the person's browser uses. O(livekit_url) by default.
+    type: str
+  client_token:
+    description: The token that the person's browser used. LiveKit is asked whether it takes it; nobody joins by that.
+    type: str
   agent_name:
     description: The agent's dispatch name; empty for automatic dispatch.
     type: str
@@ -132,6 +138,14 @@ options:
     description: A regular expression that matches a log line which is a callback.
     type: str
     default: internal
+  service_port:
+    description: The port that the service listens on; read from the unit's command or environment by default.
+    type: int
+  service_required_env:
+    description: Names of variables that the service's unit, or its environment files, must set.
+    type: list
+    elements: str
+    default: []
   inspector_url:
     description: The address of ngrok's inspector on the tunnel's host.
     type: str
@@ -181,218 +195,309 @@ ansible_facts:
           type: complex
           contains:
             sessions: {description: "Rooms with at least one person, our own left out.", type: int, returned: always}
-            waiting: {description: "Those of them in which a person is connected and no agent is.", type: int, returned: always}
+            waiting: {description: "Those of them in which a person is connected and no agent is.", type: int,
+              returned: always}
             served: {description: "Those of them in which an agent is active.", type: int, returned: always}
-            room: {description: "The room examined: the longest waiting of the attempt's window, else the attempt's own.", type:
-              str, returned: always}
+            room: {description: "The room examined: the longest waiting of the attempt's window, else the attempt's
+              own.", type: str, returned: always}
             room_created_at: {description: "When it was created, RFC 3339.", type: str, returned: always}
-            waiting_since: {description: "Since when a person waits in it, RFC 3339 on the controller's clock; None if no one
-              waits.", type: str, returned: always}
+            waiting_since: {description: "Since when a person waits in it, RFC 3339 on the controller's clock; None if
+              no one waits.", type: str, returned: always}
             waiting_seconds: {description: "How long that was at the run's start.", type: float, returned: always}
-            person_connected: {description: "A person is connected to it; None if no room is the attempt's, or one only just
-              joins.", type: bool, returned: always}
-            microphone_published: {description: "A person in it publishes audio; None if nobody is connected, or only just so.",
-              type: bool, returned: always}
-            microphone_muted: {description: "All this audio is muted; None if there is none.", type: bool, returned: always}
-            agent_state: {description: "The connection state of the agent in it: JOINING, JOINED, ACTIVE; None if there is none.",
-              type: str, returned: always}
-            dispatches: {description: "Agent dispatches of the room; None if they could not be listed.", type: int, returned:
+            person_connected: {description: "A person is connected to it; None if no room is the attempt's, or one
+              only just joins.", type: bool, returned: always}
+            microphone_published: {description: "A person in it publishes audio; None if nobody is connected, or only
+              just so.", type: bool, returned: always}
+            microphone_muted: {description: "All this audio is muted; None if there is none.", type: bool, returned:
               always}
-            dispatch_names: {description: "The agent names that they ask for, '' for automatic dispatch.", type: list, returned:
-              always}
-            dispatch_deployments: {description: "The deployments that they ask for, '' for production.", type: list, returned:
-              always}
+            people: {description: "How many people are in it, or get connected.", type: int, returned: always}
+            room_full: {description: "The room of the person's token has as many people as it allows, without this
+              person; None without a token, or such a room.", type: bool, returned: always}
+            agent_state: {description: "The connection state of the agent in it: JOINING, JOINED, ACTIVE; None if
+              there is none.", type: str, returned: always}
+            agent_session: {description: "Lk.agent.state of the agent in it, such as initializing; None if it does not
+              tell.", type: str, returned: always}
+            agent_audio: {description: "The agent in it publishes audio; None if there is none, or it only just
+              joined.", type: bool, returned: always}
+            agent_alone_in: {description: "Another room, which an agent and no person joined within a minute of the
+              person who waits; '' if there is none; None if nobody waits.", type: str, returned: always}
+            dispatches: {description: "Agent dispatches of the room; None if they could not be listed.", type: int,
+              returned: always}
+            dispatch_names: {description: "The agent names that they ask for, '' for automatic dispatch.", type: list,
+              returned: always}
+            dispatch_deployments: {description: "The deployments that they ask for, '' for production.", type: list,
+              returned: always}
             jobs: {description: "Jobs of these dispatches that a worker accepted.", type: int, returned: always}
-            credentials_accepted: {description: "LiveKit accepted the API key and secret; None if it could not be asked.", type:
-              bool, returned: always}
-            server_clock_offset_ms: {description: "LiveKit's clock minus the controller's, to about a second.", type: int,
+            jobs_before_person: {description: "All these jobs are older than the stay of the person who waits; None if
+              there are none, or nobody waits.", type: bool, returned: always}
+            credentials_accepted: {description: "LiveKit accepted the API key and secret; None if it could not be
+              asked.", type: bool, returned: always}
+            limit_reached: {description: "LiveKit refused our calls for a limit of the plan, or of calls per minute;
+              None if it could not be asked.", type: bool, returned: always}
+            server_clock_offset_ms: {description: "LiveKit's clock minus the controller's, to about a second.", type:
+              int, returned: always}
+            project: {description: "The LiveKit Cloud project of the URL that the browser uses; None if it is no such
+              URL.", type: str, returned: always}
+            asked_project: {description: "That of the URL which this diagnosis asks; None if it is no such URL.",
+              type: str, returned: always}
+            url_failure: {description: "Why no LiveKit server answers at the browser's URL: dns, refused, tls or
+              not_livekit; '' if one does; None if it was not asked, or the fault may be this network's.", type: str,
+              returned: always}
+            token_refused: {description: "Why LiveKit refuses the person's token now: key, signature, expired,
+              not_yet_valid, other; '' if it does not; None if no token is given, or LiveKit did not say.", type: str,
+              returned: always}
+            token_fault: {description: "What the token's own times say of the attempt: expired, not_yet_valid, or ''
+              if it was valid; None without a token, or too near to tell.", type: str, returned: always}
+            token_issued_at: {description: "From when the token is valid, RFC 3339; None if it does not say.", type:
+              str, returned: always}
+            token_room: {description: "The room that the token is for; None if it does not say.", type: str, returned:
+              always}
+            token_agents: {description: "The agent names that the token's room configuration asks for; None without a
+              token.", type: list, returned: always}
+            token_may_publish: {description: "The token lets the person publish; None without a token.", type: bool,
               returned: always}
         tunnel:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
-            reachable: {description: "The app's route answered; None if that cannot be told, as after a 5xx.", type: bool,
-              returned: always}
-            dns_ok: {description: "The name resolved; None if the resolver could not be asked.", type: bool, returned: always}
-            tcp_ok: {description: "The connection was accepted; None if not reached, or no route or time.", type: bool, returned:
-              always}
-            tls_ok: {description: "The certificate can be trusted; None without TLS, or with no authorities to judge by.", type:
+            reachable: {description: "The app's route answered; None if that cannot be told, as after a 5xx.", type:
               bool, returned: always}
-            tls_error: {description: "Expired, not_yet_valid, self_signed, hostname, untrusted, no_ca_store or other.", type: str,
-              returned: always}
-            tls_days_left: {description: "Days until the certificate expires, negative once it has.", type: float, returned:
+            dns_ok: {description: "The name resolved; None if the resolver could not be asked.", type: bool, returned:
               always}
+            tcp_ok: {description: "The connection was accepted; None if not reached, or no route or time.", type:
+              bool, returned: always}
+            tls_ok: {description: "The certificate can be trusted; None without TLS, or with no authorities to judge
+              by.", type: bool, returned: always}
+            tls_error: {description: "Expired, not_yet_valid, self_signed, hostname, untrusted, no_ca_store or
+              other.", type: str, returned: always}
+            tls_days_left: {description: "Days until the certificate expires, negative once it has.", type: float,
+              returned: always}
             scheme: {description: "Http or https.", type: str, returned: always}
             host: {description: "The host name of the callback URL.", type: str, returned: always}
             status: {description: "HTTP status of the GET; None without an answer.", type: int, returned: always}
-            error_code: {description: "Ngrok's code, such as ERR_NGROK_3200; None if the edge reported no error.", type: str,
-              returned: always}
-            route_exists: {description: "False if the app itself answered 404; None if the app did not answer plainly.", type:
-              bool, returned: always}
-            redirect_host: {description: "Another host that the answer redirects to, such as an identity provider's.", type: str,
-              returned: always}
-            html: {description: "The answer is a page for people; None without an answer.", type: bool, returned: always}
-            edge_clock_offset_ms: {description: "The Date header minus this host's clock, to about a second.", type: int,
-              returned: always}
-            failure: {description: "Dns, refused, unreachable, timeout, tls or protocol, if there was no answer.", type: str,
-              returned: always}
+            error_code: {description: "Ngrok's code, such as ERR_NGROK_3200; None if the edge reported no error.",
+              type: str, returned: always}
+            route_exists: {description: "False if the app itself answered 404; None if the app did not answer
+              plainly.", type: bool, returned: always}
+            redirect_host: {description: "Another host that the answer redirects to, such as an identity provider's.",
+              type: str, returned: always}
+            html: {description: "The answer is a page for people; None without an answer.", type: bool, returned:
+              always}
+            edge_clock_offset_ms: {description: "The Date header minus this host's clock, to about a second.", type:
+              int, returned: always}
+            failure: {description: "Dns, refused, unreachable, timeout, tls or protocol, if there was no answer.",
+              type: str, returned: always}
         inspector:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
-            inspector_readable: {description: "The inspector lists requests; None if it was not asked.", type: bool, returned:
-              always}
-            inspector_covers: {description: "A request from before the attempt is listed, so the list reaches back; else None.",
-              type: bool, returned: always}
-            inspector_callbacks: {description: "POSTs to the callback's path in the span, ours left out; None if unreadable.",
-              type: int, returned: always}
-            inspector_statuses: {description: "The statuses of these, oldest first; a call without an answer has none.", type:
+            inspector_readable: {description: "The inspector lists requests; None if it was not asked.", type: bool,
+              returned: always}
+            inspector_covers: {description: "A request from before the attempt is listed, so the list reaches back;
+              else None.", type: bool, returned: always}
+            inspector_callbacks: {description: "POSTs to the callback's path in the span, ours left out; None if
+              unreadable.", type: int, returned: always}
+            inspector_statuses: {description: "The statuses of these, oldest first; a call without an answer has
+              none.", type: list, returned: always}
+            inspector_oldest: {description: "Time of the oldest request listed, RFC 3339, the controller's clock.",
+              type: str, returned: always}
+            tunnel_urls: {description: "Public URLs of the tunnels that run; None if they could not be listed.", type:
               list, returned: always}
-            inspector_oldest: {description: "Time of the oldest request listed, RFC 3339, the controller's clock.", type: str,
+            tunnel_started_at: {description: "When ngrok was started, RFC 3339, the controller's clock; None unless
+              one runs.", type: str, returned: always}
+            url_secret_older: {description: "True if the agent's secret NEXT_APP_URL was last set before that, else
+              None: a deploy renews the times of all secrets; filled in from the layer secrets.", type: bool,
               returned: always}
-            tunnel_urls: {description: "Public URLs of the tunnels that run; None if they could not be listed.", type: list,
-              returned: always}
+            tunnel_host_reachable: {description: "Ngrok's host answers the controller, even if it lets nobody in; None
+              if not asked, or if only its name is unknown; filled in when the evidence is brought together.", type:
+              bool, returned: always}
         secrets:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
-            listed: {description: "LiveKit listed the agent's secrets; None if it could not be asked.", type: bool, returned:
+            listed: {description: "LiveKit listed the agent's secrets; None if it could not be asked.", type: bool,
+              returned: always}
+            names: {description: "The secrets' names, without those that LiveKit sets itself.", type: list, returned:
               always}
-            names: {description: "The secrets' names, without those that LiveKit sets itself.", type: list, returned: always}
             missing: {description: "Required names that are not among them.", type: list, returned: always}
-            all_present: {description: "Every required secret exists; None if none is required, or the list is not known.", type:
-              bool, returned: always}
-            updated_at: {description: "When each secret was last set, by name, RFC 3339 or None.", type: dict, returned: always}
+            all_present: {description: "Every required secret exists; None if none is required, or the list is not
+              known.", type: bool, returned: always}
+            updated_at: {description: "When each secret was last set, by name, RFC 3339 or None.", type: dict,
+              returned: always}
             last_change: {description: "The newest of these times.", type: str, returned: always}
-            changed_together: {description: "Several secrets, all set within 2 s, as by a deploy or an overwrite; None if there
-              are fewer than two, or a time is not known.", type: bool, returned: always}
+            changed_together: {description: "Several secrets, all set within 2 s, as by a deploy or an overwrite; None
+              if there are fewer than two, or a time is not known.", type: bool, returned: always}
+            changed_after_deploy: {description: "That was later than the agent's deploy, which also renews them;
+              filled in from the layer agent.", type: bool, returned: always}
         callback:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
             probe: {description: "Validate or fake_user.", type: str, returned: always}
-            status: {description: "HTTP status of the right key with the body {}; None without a key or an answer.", type: int,
+            status: {description: "HTTP status of the right key with the body {}; None without a key or an answer.",
+              type: int, returned: always}
+            wrong_key_status: {description: "HTTP status of a wrong key; None without an answer.", type: int,
               returned: always}
-            wrong_key_status: {description: "HTTP status of a wrong key; None without an answer.", type: int, returned: always}
-            key_accepted: {description: "The API took our key; None if its answer does not depend on the key, or is an error.",
-              type: bool, returned: always}
-            wrong_key_rejected: {description: "A wrong key was refused, 401 or 403; False if it was let in; None if not shown.",
-              type: bool, returned: always}
-            route_exists: {description: "False if the app itself answered 404, or 405 to a POST; None after an error.", type:
-              bool, returned: always}
-            error_code: {description: "Ngrok's code if its edge answered instead of the app.", type: str, returned: always}
-            fake_user_status: {description: "HTTP status of the fake user's session; None unless the probe is fake_user.", type:
-              int, returned: always}
-            prisma_code: {description: "Prisma error code in the answer to a probe of ours; never a cause.", type: str, returned:
+            key_accepted: {description: "The API took our key; None if its answer does not depend on the key, or is an
+              error.", type: bool, returned: always}
+            wrong_key_rejected: {description: "A wrong key was refused, 401 or 403; False if it was let in; None if
+              not shown.", type: bool, returned: always}
+            route_exists: {description: "False if the app itself answered 404, or 405 to a POST; None after an
+              error.", type: bool, returned: always}
+            error_code: {description: "Ngrok's code if its edge answered instead of the app.", type: str, returned:
               always}
-            answered_by_app: {description: "The app answered, not the edge; None if nobody did, or a nameless gateway.", type:
-              bool, returned: always}
+            fake_user_status: {description: "HTTP status of the fake user's session; None unless the probe is
+              fake_user.", type: int, returned: always}
+            prisma_code: {description: "Prisma error code in the answer to a probe of ours; never a cause.", type:
+              str, returned: always}
+            answered_by_app: {description: "The app answered, not the edge; None if nobody did, or a nameless
+              gateway.", type: bool, returned: always}
         service:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
             systemd: {description: "Systemd runs on the host and answers.", type: bool, returned: always}
-            unit_found: {description: "Systemd knows the unit; None if it could not be asked.", type: bool, returned: always}
+            unit_found: {description: "Systemd knows the unit; None if it could not be asked.", type: bool, returned:
+              always}
             load_state: {description: "LoadState as systemd says it.", type: str, returned: always}
             active_state: {description: "ActiveState as systemd says it.", type: str, returned: always}
             sub_state: {description: "SubState as systemd says it.", type: str, returned: always}
-            result: {description: "Result as systemd says it: success, exit-code, oom-kill, start-limit-hit, ….", type: str,
-              returned: always}
-            active: {description: "ActiveState is active or reloading.", type: bool, returned: always}
-            restarts: {description: "NRestarts, the automatic restarts since the unit was last started by hand or at boot.", type:
-              int, returned: always}
-            started_at: {description: "When it last became active, RFC 3339, the controller's clock.", type: str, returned:
-              always}
-            up_before_attempt: {description: "It was up when the user tried; None if that changed within the precision of when.",
-              type: bool, returned: always}
-            up_through_attempt: {description: "It was up, without a restart, through the attempt's span.", type: bool, returned:
-              always}
-            crash_looping: {description: "It waits for an automatic restart, or gave up, or restarted thrice in the window.",
-              type: bool, returned: always}
-            journal_readable: {description: "This user may read the system's journal; None if it could not be asked.", type: bool,
-              returned: always}
-            journal_oldest: {description: "Time of the oldest entry of the whole journal, RFC 3339, the controller's clock.",
+            result: {description: "Result as systemd says it: success, exit-code, oom-kill, start-limit-hit, ….",
               type: str, returned: always}
-            journal_covers: {description: "That entry is older than the attempt's span; None if the journal is unreadable.", type:
-              bool, returned: always}
-            suppressed: {description: "Messages of the unit that journald dropped in the window for coming too fast.", type: int,
+            active: {description: "ActiveState is active or reloading.", type: bool, returned: always}
+            restarts: {description: "NRestarts, the automatic restarts since the unit was last started by hand or at
+              boot.", type: int, returned: always}
+            started_at: {description: "When it last became active, RFC 3339, the controller's clock.", type: str,
               returned: always}
-            entries_seen: {description: "Entries of the unit in the window that tell of a callback or an error.", type: int,
+            up_before_attempt: {description: "It was up when the user tried; None if that changed within the precision
+              of when.", type: bool, returned: always}
+            up_through_attempt: {description: "It was up, without a restart, through the attempt's span.", type: bool,
               returned: always}
-            callbacks: {description: "Lines that match the pattern in the span, ours and synthetic users' left out.", type: int,
-              returned: always}
-            callback_statuses: {description: "The HTTP statuses that these lines show.", type: list, returned: always}
-            codes: {description: "Error codes in the span, not ours: P2003, ECONNREFUSED, HTTP_500, ….", type: list, returned:
-              always}
-            other_codes: {description: "Error codes in the window that are outside of the span, or ours.", type: list, returned:
-              always}
-            self_entries: {description: "Entries in the window that our own probes or synthetic users caused.", type: int,
-              returned: always}
-            control_heard: {description: "A successful callback was logged before the span; None if not all could be searched.",
+            crash_looping: {description: "It waits for an automatic restart, or gave up, or restarted thrice in the
+              window.", type: bool, returned: always}
+            journal_readable: {description: "This user may read the system's journal; None if it could not be asked.",
               type: bool, returned: always}
-            control_at: {description: "When the latest one was, RFC 3339, the controller's clock.", type: str, returned: always}
-            silence_counts: {description: "True if no line in the span means that no call came; else None, never False.", type:
+            journal_oldest: {description: "Time of the oldest entry of the whole journal, RFC 3339, the controller's
+              clock.", type: str, returned: always}
+            journal_covers: {description: "That entry is older than the attempt's span; None if the journal is
+              unreadable.", type: bool, returned: always}
+            suppressed: {description: "Messages of the unit that journald dropped in the window for coming too fast.",
+              type: int, returned: always}
+            entries_seen: {description: "Entries of the unit in the window that tell of a callback or an error.",
+              type: int, returned: always}
+            callbacks: {description: "Lines that match the pattern in the span, ours and synthetic users' left out.",
+              type: int, returned: always}
+            callback_statuses: {description: "The HTTP statuses that these lines show.", type: list, returned: always}
+            codes: {description: "Error codes in the span, not ours: P2003, ECONNREFUSED, HTTP_500, ….", type: list,
+              returned: always}
+            other_codes: {description: "Error codes in the window that are outside of the span, or ours.", type: list,
+              returned: always}
+            self_entries: {description: "Entries in the window that our own probes or synthetic users caused.", type:
+              int, returned: always}
+            control_heard: {description: "A successful callback was logged before the span; None if not all could be
+              searched.", type: bool, returned: always}
+            control_at: {description: "When the latest one was, RFC 3339, the controller's clock.", type: str,
+              returned: always}
+            silence_counts: {description: "True if no line in the span means that no call came; else None, never
+              False.", type: bool, returned: always}
+            first_error: {description: "The first error in the span that is not ours, redacted, at most 300
+              characters.", type: str, returned: always}
+            disk_full: {description: "A file system is full now, or the log complained of it in the span.", type:
               bool, returned: always}
-            first_error: {description: "The first error in the span that is not ours, redacted, at most 300 characters.", type:
-              str, returned: always}
-            disk_full: {description: "A file system is full now, or the log complained of it in the span.", type: bool, returned:
+            ntp_synchronized: {description: "Timedatectl says that the clock is synchronized.", type: bool, returned:
               always}
-            ntp_synchronized: {description: "Timedatectl says that the clock is synchronized.", type: bool, returned: always}
-            local_time_offset_ms: {description: "The host's clock minus the controller's, as assumed for all times in this
-              record.", type: int, returned: always}
+            local_time_offset_ms: {description: "The host's clock minus the controller's, as assumed for all times in
+              this record.", type: int, returned: always}
+            port: {description: "The port that the service listens on, as the inventory or the unit says; None if
+              neither does.", type: int, returned: always}
+            port_open: {description: "Something on the host accepts connections to that port; None if it is not
+              known.", type: bool, returned: always}
+            kernel_faults: {description: "What the kernel complained of in the window: under_voltage, out_of_memory;
+              None if its log cannot be read, or does not reach back.", type: list, returned: always}
+            kernel_first: {description: "The first such line, at most 200 characters.", type: str, returned: always}
+            sudo_without_password: {description: "False if sudo would ask this user for a password to start the unit;
+              True only if it says that it would not.", type: bool, returned: always}
+            env_missing: {description: "Required names that neither the unit nor an environment file sets; None if no
+              name is required, or one may be set in a file that this user may not read.", type: list, returned:
+              always}
+            env_changed_at: {description: "When an environment file was last written, RFC 3339, the controller's
+              clock.", type: str, returned: always}
+            env_changed: {description: "Before_start, if that was within 10 minutes before the service's last start,
+              or after_start; else None, since a copy may keep a file's old time.", type: str, returned: always}
+            frontend_built_at: {description: "When Next.js built what is served, RFC 3339, the controller's clock.",
+              type: str, returned: always}
+            frontend_hosts: {description: "Hosts of the WebSocket URLs in the frontend that was built; None if not all
+              of it was read.", type: list, returned: always}
+            frontend_host_set: {description: "Host of NEXT_PUBLIC_LIVEKIT_URL as the service's environment sets it
+              now.", type: str, returned: always}
+            frontend_url_newer: {description: "The file that sets it was written after the build; None if no file
+              does.", type: bool, returned: always}
         agent:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
           type: complex
           contains:
             lk_version: {description: "The version of lk; None if it does not say.", type: str, returned: always}
-            found: {description: "The project has the agent; None if it could not be asked.", type: bool, returned: always}
+            found: {description: "The project has the agent; None if it could not be asked.", type: bool, returned:
+              always}
             id: {description: "The cloud agent's id.", type: str, returned: always}
-            name: {description: "Its dispatch name, '' for automatic dispatch; None if this lk does not tell.", type: str,
-              returned: always}
-            deployments: {description: "One dict per region and deployment: region, deployment, status, replicas, min, max,
-              version, deployed_at, last_observed; None if unknown.", type: list, returned: always}
-            status: {description: "The production deployment's status as LiveKit spells it, the worst if regions differ.", type:
+            name: {description: "Its dispatch name, '' for automatic dispatch; None if this lk does not tell.", type:
               str, returned: always}
-            condition: {description: "What the status means: ready, asleep, waking, progressing, failed or gone; None for a status
-              that is not known, or not to be trusted.", type: str, returned: always}
-            replicas: {description: "Running replicas of the production deployment, over all regions.", type: int, returned:
-              always}
+            deployments: {description: "One dict per region and deployment: region, deployment, status, replicas, min,
+              max, version, deployed_at, last_observed; None if unknown.", type: list, returned: always}
+            status: {description: "The production deployment's status as LiveKit spells it, the worst if regions
+              differ.", type: str, returned: always}
+            condition: {description: "What the status means: ready, asleep, waking, progressing, failed or gone; None
+              for a status that is not known, or not to be trusted.", type: str, returned: always}
+            replicas: {description: "Running replicas of the production deployment, over all regions.", type: int,
+              returned: always}
             version: {description: "The production deployment's version.", type: str, returned: always}
-            deployed_at: {description: "When the agent was last deployed, RFC 3339; None if never or unknown.", type: str,
-              returned: always}
-            crashes: {description: "Crashes that LiveKit counts for the production deployment; None if this lk shows no events.",
-              type: int, returned: always}
-            events_types: {description: "Kinds of these events, such as APPLICATION_CRASHED or RESTARTED_HIGH_MEMORY_USAGE.",
-              type: list, returned: always}
-            versions: {description: "One dict per version, newest first: version, current, status, created_at, deployed_at,
-              draining, active; None if unknown.", type: list, returned: always}
-            newest_version_failed: {description: "The newest version's status is a failure; None if there is none or it is
-              unknown.", type: bool, returned: always}
-            newest_is_current: {description: "The newest version is the one that serves.", type: bool, returned: always}
-            logs: {description: "'read', 'asleep' (there are none while the agent sleeps), 'empty' or 'unavailable'.", type: str,
-              returned: always}
-            log_lines: {description: "Lines of the agent's log that were read; None if none could be.", type: int, returned:
+            deployed_at: {description: "When the agent was last deployed, RFC 3339; None if never or unknown.", type:
+              str, returned: always}
+            crashes: {description: "Crashes that LiveKit counts for the production deployment; None if this lk shows
+              no events.", type: int, returned: always}
+            recent_events: {description: "Kinds of events of the attempt's window or later, such as
+              RESTARTED_HIGH_MEMORY_USAGE; None if this lk shows no events.", type: list, returned: always}
+            versions: {description: "One dict per version, newest first: version, current, status, created_at,
+              deployed_at, draining, active, commit; None if unknown.", type: list, returned: always}
+            draining: {description: "Versions that finish their sessions and take no new ones; None where lk does not
+              tell.", type: list, returned: always}
+            newest_version_stuck: {description: "The newest version is still on its way to serve, more than 5 minutes
+              after it was made; None if unknown.", type: bool, returned: always}
+            source_is_deployed: {description: "The version that serves was deployed from the commit that is checked
+              out in the agent's folder; None if lk or the folder does not tell.", type: bool, returned: always}
+            newest_version_failed: {description: "The newest version's status is a failure; None if there is none or
+              it is unknown.", type: bool, returned: always}
+            newest_is_current: {description: "The newest version is the one that serves.", type: bool, returned:
               always}
-            log_registered: {description: "The worker registered after its newest start; None if no line says so or otherwise.",
-              type: bool, returned: always}
-            log_job_received: {description: "A job request arrived in the span of the attempt; None if no timed line says so.",
-              type: bool, returned: always}
-            log_crashed: {description: "The log shows a crash; None without a log.", type: bool, returned: always}
-            log_missing_names: {description: "Environment variables whose absence the log reports; None without a log.", type:
-              list, returned: always}
-            log_errors: {description: "The newest error lines, redacted, at most 5; None without a log.", type: list, returned:
-              always}
-            log_codes: {description: "Error codes in the log, such as ENOTFOUND, P2003 or HTTP_401; None without a log.", type:
-              list, returned: always}
-            credentials_accepted: {description: "LiveKit accepted lk's credentials; None if it was not asked.", type: bool,
+            logs: {description: "'read', 'asleep' (there are none while the agent sleeps), 'empty' or 'unavailable'.",
+              type: str, returned: always}
+            log_lines: {description: "Lines of the agent's log that were read; None if none could be.", type: int,
               returned: always}
+            log_registered: {description: "The worker registered after its newest start; None if no line says so or
+              otherwise.", type: bool, returned: always}
+            log_job_received: {description: "A job request arrived in the span of the attempt; None if no timed line
+              says so.", type: bool, returned: always}
+            log_crashed: {description: "The log shows a crash, none that is known to be older than the attempt's
+              window; None without a log.", type: bool, returned: always}
+            log_session_ends: {description: "How sessions of the attempt's span ended: error, person_left; None if no
+              line says.", type: list, returned: always}
+            log_missing_names: {description: "Environment variables whose absence the log reports; None without a
+              log.", type: list, returned: always}
+            log_errors: {description: "The newest error lines of the attempt's window or later, redacted, at most 5;
+              None without a log.", type: list, returned: always}
+            log_codes: {description: "Error codes in such lines, such as ENOTFOUND, P2003 or HTTP_401; None without a
+              log.", type: list, returned: always}
+            credentials_accepted: {description: "LiveKit accepted lk's credentials; None if it was not asked.", type:
+              bool, returned: always}
             project: {description: "The project that lk used, by name or subdomain.", type: str, returned: always}
+            configured_project: {description: "The project's subdomain in the livekit.toml of the agent's folder; None
+              without one.", type: str, returned: always}
     voiceops_clock:
       description: >-
         The host's clock against the controller's, as C(offset_ms) and C(uncertainty_ms); empty where nothing was
@@ -432,6 +537,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "livekit_url": {"type": "str"},
     "livekit_api_key": {"type": "str", "no_log": True},
     "livekit_api_secret": {"type": "str", "no_log": True},
+    "client_url": {"type": "str"},
+    "client_token": {"type": "str", "no_log": True},
     "agent_name": {"type": "str", "default": ""},
     "agent_id": {"type": "str"},
     "agent_dir": {"type": "path"},
@@ -449,6 +556,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     },
     "service_unit": {"type": "str", "default": "proto-trainer-next"},
     "service_pattern": {"type": "str", "default": "internal"},
+    "service_port": {"type": "int"},
+    "service_required_env": {"type": "list", "elements": "str", "default": []},
     "inspector_url": {"type": "str", "default": "http://127.0.0.1:4040"},
     "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
 }
@@ -529,7 +638,7 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         "attempt": run.get("attempt"),
     }
     records = collect_all(params["layers"], options, params["deadline"])
-    known = [params[name] for name in ("livekit_api_key", "livekit_api_secret", "callback_key") if params[name]]
+    known = [params[name] for name, spec in ARGUMENT_SPEC.items() if spec.get("no_log") and params[name]]
     return {
         "voiceops_evidence": redact_data(records, known),
         "voiceops_clock": {"began": began, "ended": time.time()},

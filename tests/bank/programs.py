@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's stand-ins for lk, systemctl, timedatectl and journalctl, called where a collector would start a process.
+"""The lab's stand-ins for lk, systemctl, timedatectl, journalctl and sudo, called where a collector would start a process.
 
 What they print is what they print as programs.
 """
@@ -14,14 +14,15 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import journal, process, systemd
+from ansible_collections.voiceops.livekit.plugins.module_utils import journal, process, service_host, systemd
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import service
 from lab import journal as lab_journal
 from lab import pi_host
-from lab.bin import journalctl, systemctl, timedatectl
+from lab.bin import journalctl, sudo, systemctl, timedatectl
 from lab.lk_cli import app
 from lab.state import Scenario
 
@@ -51,11 +52,24 @@ def lk(
         return call(app.answer, list(argv[1:]))
 
 
+def ps(running: Mapping[str, float]) -> process.Result:
+    """Answer C(ps -A -o etime= -o comm=) with these programs and since how many seconds they run."""
+
+    def line(program: str, seconds: float) -> str:
+        days, rest = divmod(int(seconds), 86400)
+        clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+        return f"{f'{days}-{clock}' if days else clock:>12} {program}\n"
+
+    return process.Result(0, "".join(line(*item) for item in running.items()), "", timed_out=False, truncated=False)
+
+
 class Pi:
     """The programs of the scenario's Pi, and its clock."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, app: Path) -> None:
         self._scenario = scenario
+        self._app = app
+        pi_host.make_app(scenario, app)
         self.entries = list(lab_journal.entries(scenario))
         self._clock = lab_journal.clock_of(scenario)
 
@@ -68,13 +82,15 @@ class Pi:
         """Call one of systemd's programs as L(process.run) would start it."""
         if self._scenario["pi"]["state"] == "no_systemd":
             raise process.ProgramError(f"no such program: {argv[0]}")
-        known = pi_host.units(self._scenario)
+        known = pi_host.units(self._scenario, self._app)
         synchronized = "no" if self._scenario["pi"]["clock_offset"] else "yes"
         programs: dict[str, Program] = {
             "systemctl": lambda arguments: systemctl.answer(known, arguments),
             "timedatectl": lambda arguments: timedatectl.main(synchronized, arguments),
             "journalctl": lambda arguments: journalctl.answer(self._visible(), arguments),
         }
+        if self._scenario["pi"]["sudo"]:
+            programs["sudo"] = lambda arguments: sudo.main(self._scenario["pi"]["sudo"], arguments)
         if argv[0] not in programs:
             raise process.ProgramError(f"no such program: {argv[0]}")
         return call(programs[argv[0]], list(argv[1:]))
@@ -106,6 +122,7 @@ class Pi:
         with (
             mock.patch.object(systemd, "run", self.run),
             mock.patch.object(journal, "run", self.run),
+            mock.patch.object(service_host, "run", self.run),
             mock.patch.object(journal, "_journalctl", self._journalctl),
             mock.patch.object(service, "time", clock),
         ):

@@ -13,7 +13,7 @@ import contextlib
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -36,6 +36,11 @@ UNCERTAINTY_MS = 200
 DEADLINE_S = 1.0
 # Looks at the probe's room are far apart: the time between them costs nothing, the looks do.
 POLL_S = 5.0
+# What OpenSSH says of a host that sleeps, and of one that lets nobody in.
+AWAY = {
+    "asleep": "ssh: connect to host mac.local port 22: Operation timed out",
+    "refuses_key": "brad@mac.local: Permission denied (publickey,password,keyboard-interactive).",
+}
 HOSTS = {
     "client": "localhost",
     "tunnel": "localhost",
@@ -75,7 +80,7 @@ class World:
         self.now = time.time()
         self.scenario: Scenario = load(path, self.now)
         self.clock = Clock()
-        self.pi = programs.Pi(self.scenario)
+        self.pi = programs.Pi(self.scenario, self._folder / "app")
         self.state = LabState(
             now=self.now,
             api_key="APIbank",
@@ -121,9 +126,26 @@ class World:
         records = {layer: self._collect(layer, run) for layer in ("client", "tunnel", "callback", "secrets", "agent")}
         waiting_since = records["client"]["signals"].get("waiting_since")
         run["attempt"], _problems = resolve_attempt(*given, waiting_since, self.now)
-        records["inspector"] = self._collect("inspector", run)
+        records["inspector"] = self._of_ngroks_host(run)
         records["service"] = self._of_the_pi(run)
         return run, records
+
+    def _program(self, argv: Sequence[str], **how: Any) -> process.Result:
+        """What runs on the controller, and on ngrok's host."""
+        if argv[0] != "ps":
+            return programs.lk(argv, **how)
+        ngrok = self.scenario["edge"]["inspector"]
+        started = {"/usr/local/bin/ngrok": self.now - ngrok["since"]} if ngrok else {}
+        return programs.ps({"/sbin/init": 9e5, **started})
+
+    def _of_ngroks_host(self, run: dict[str, Any]) -> Record:
+        said = AWAY.get(self.scenario["edge"]["host"])
+        if said:
+            why = f"mac could not be reached over ssh: Failed to connect to the host via ssh: {said}"
+            return unknown("tunnel", why, signals={"host_reachable": False})
+        found = self._collect("inspector", run)
+        found["signals"]["host_reachable"] = True
+        return found
 
     def _of_the_pi(self, run: dict[str, Any]) -> Record:
         state = self.scenario["pi"]["state"]
@@ -137,7 +159,7 @@ class World:
     def _collect(self, layer: str, run: dict[str, Any]) -> Record:
         options = {**self._options(), **run, "now": run["started_at"], "asked_at": time.time()}
         patience = mock.patch.object(tunnel, "PATIENCE_S", DEADLINE_S / 2)
-        with patience, mock.patch.object(process, "run", programs.lk):
+        with patience, mock.patch.object(process, "run", self._program):
             return collect_one(layer, options, time.monotonic() + DEADLINE_S)
 
     def _options(self) -> dict[str, Any]:

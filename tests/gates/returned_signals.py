@@ -45,7 +45,7 @@ def described(layer: str) -> Iterator[str]:
         kind = re.split(r"\W", kinds)[0]
         sentence = f"{meaning[:1].upper()}{meaning[1:].rstrip('.')}.".replace('"', "'")
         line = f'{name}: {{description: "{sentence}", type: {kind}, returned: always}}'
-        wrapped = textwrap.wrap(line, 118, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+        wrapped = textwrap.wrap(line, 106, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
         yield textwrap.indent("\n".join(wrapped), " " * 12) + "\n"
 
 

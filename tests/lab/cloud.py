@@ -151,6 +151,7 @@ def make_app(scenario: Scenario, state: LabState) -> web.Application:
     app = web.Application(client_max_size=_MAX_UPLOAD)
     app[_CLOUD] = Cloud(scenario, state)
     app.router.add_post("/twirp/{path:.*}", _twirp)
+    app.router.add_get("/rtc/validate", _validate)
     app.router.add_post("/upload/{name}", _upload)
     app.router.add_get("/logs", _about_agent(_logs, "logs"))
     app.router.add_post("/build", _about_agent(_build, "build"))
@@ -182,6 +183,17 @@ async def _twirp(request: web.Request) -> web.Response:
         return cloud_twirp.reply(request, answer)
     except TwirpError as error:
         return error.response()
+
+
+async def _validate(request: web.Request) -> web.Response:
+    """Say whether a token lets its bearer join, as livekit-server does (rtcservice.go), in plain text."""
+    try:
+        claims = request.app[_CLOUD].admit(request, "validate")
+        if claims.get("video", {}).get("roomJoin") is not True:
+            raise TwirpError("unauthenticated", "permissions denied")
+    except TwirpError as error:
+        return web.Response(text=error.msg, status=error.status)
+    return web.Response(text="success")
 
 
 _Handler = Callable[[web.Request, Cloud, CloudAgent], Awaitable[web.StreamResponse]]

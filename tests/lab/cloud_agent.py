@@ -94,6 +94,8 @@ class CloudAgent:
                 "version": time.strftime("%Y%m%d%H%M%S", time.gmtime(at)),
                 "current": False,
                 "status": "Building",
+                "draining": False,
+                "attributes": {},
                 "created_at": at,
                 "deployed_at": None,
             }

@@ -54,6 +54,8 @@ class AgentService:
                     version=item["version"],
                     current=item["current"],
                     active=item["current"],
+                    draining=item["draining"],
+                    attributes=item["attributes"],
                     status=item["status"],
                     created_at=_timestamp(item["created_at"]),
                     deployed_at=_timestamp(item["deployed_at"]),

@@ -163,6 +163,7 @@ class _Room:
     def of_scenario(cls, spec: dict[str, Any]) -> _Room:
         known = cls(spec["name"], spec["created_at"])
         known.info.empty_timeout, known.info.departure_timeout = 300, 20
+        known.info.max_participants = spec["max_participants"]
         for item in spec["participants"]:
             info = _participant(item["identity"], item["kind"], item["joined_at"], item["state"])
             info.attributes.update(item["attributes"])
@@ -172,7 +173,7 @@ class _Room:
         for item in spec["dispatches"]:
             dispatch = known.add_dispatch(item["agent_name"], item["created_at"])
             for job in item["jobs"]:
-                known.add_job(dispatch, "", item["created_at"], job["identity"], f"JS_{job['status']}")
+                known.add_job(dispatch, "", job["at"] or item["created_at"], job["identity"], f"JS_{job['status']}")
         return known
 
     def message(self) -> models.Room:

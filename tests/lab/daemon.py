@@ -24,7 +24,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab import api, cloud, edge, inspector, pi_host
+from lab import api, cloud, cloud_jwt, edge, inspector, pi_host
 from lab.lock import take_lock
 from lab.pi import ADDRESS, Pi, closed_port, start_pi
 from lab.scenario import load
@@ -130,6 +130,7 @@ def variables(scenario: Scenario, directory: Path, state: LabState, ports: dict[
         "voiceops_callback_probe": "validate",
         "voiceops_service_unit": scenario["pi"]["unit"]["name"],
         "voiceops_service_pattern": "internal",
+        "voiceops_service_port": ports["api"],
         "voiceops_inspector_url": f"http://{ADDRESS}:{ports['inspector']}",
         "voiceops_attempt_at": at if attempt["given"] else "",
         "voiceops_window": "10m",
@@ -137,8 +138,23 @@ def variables(scenario: Scenario, directory: Path, state: LabState, ports: dict[
         "voiceops_dispatch_probe": "auto",
         "voiceops_dispatch_deadline": 6,
         "voiceops_dispatch_cold_start": 2.5,
+        **({"voiceops_client_token": client_token(scenario, state)} if scenario["client"]["token"] else {}),
         **scenario["variables"],
     }
+
+
+def client_token(scenario: Scenario, state: LabState) -> str:
+    """Make the token that the person's browser used, as the app's server would."""
+    token = scenario["client"]["token"]
+    claims = {
+        "iss": state.api_key if token["key"] == "right" else "APIofanotherproject",
+        "sub": token["identity"],
+        "nbf": int(token["issued_at"]),
+        "exp": int(token["issued_at"] + token["valid_for"]),
+        "video": {"roomJoin": True, "room": token["room"], "canPublish": token["may_publish"]},
+        "roomConfig": {"agents": [{"agentName": name} for name in token["agents"]]},
+    }
+    return cloud_jwt.sign(claims, state.api_secret if token["secret"] == "right" else state.api_secret[::-1])
 
 
 async def run(path: Path, directory: Path) -> None:

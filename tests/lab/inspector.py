@@ -107,12 +107,13 @@ def make_app(scenario: Scenario, state: LabState) -> web.Application:
 
     async def tunnels(_request: web.Request) -> web.Response:
         count = len(state.requests) + len(earlier)
+        public_url = scenario["edge"]["inspector"]["public_url"] or state.urls["edge"]
         tunnel = {
             "name": TUNNEL,
             "ID": "5a1e0c7d9b3f42e8",
             "uri": f"/api/tunnels/{TUNNEL}",
-            "public_url": state.urls["edge"],
-            "proto": state.urls["edge"].partition(":")[0],
+            "public_url": public_url,
+            "proto": public_url.partition(":")[0],
             "config": {"addr": state.urls["api"], "inspect": True},
             "metrics": {"conns": {"count": count, "gauge": 0, **_RATES}, "http": {"count": count, **_RATES}},
         }

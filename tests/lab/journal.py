@@ -10,6 +10,7 @@ itself writes, follow systemd.journal-fields(7), systemd-journald.service(8) and
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shlex
@@ -73,6 +74,11 @@ def from_unit(unit: str, message: str, priority: int = 6) -> Entry:
     }
 
 
+def from_kernel(message: str, priority: int = 6) -> Entry:
+    """Give the fields, without time, of what the kernel says."""
+    return {"_TRANSPORT": "kernel", "PRIORITY": str(priority), "SYSLOG_IDENTIFIER": "kernel", "MESSAGE": message}
+
+
 def from_manager(unit: str, message: str, message_id: str) -> Entry:
     """Give the fields, without time, of what PID 1 says about C(unit)."""
     return {
@@ -125,7 +131,9 @@ def _happened(pi: dict[str, Any], attempt_at: float) -> Iterator[tuple[float, En
         started = f"Started {service_name(unit['name'])} - Proto Trainer."
         yield unit["started_at"], from_manager(unit["name"], started, STARTED)
     for entry in journal["entries"]:
-        yield entry["at"], from_unit(entry["unit"] or unit["name"], entry["message"], entry["priority"])
+        kernel = entry["unit"] == "kernel"
+        made = from_kernel if kernel else functools.partial(from_unit, entry["unit"] or unit["name"])
+        yield entry["at"], made(entry["message"], entry["priority"])
     for repeat in journal["repeat"]:
         for number in range(int((repeat["to"] - repeat["from"]) // repeat["every"]) + 1):
             fields = from_unit(unit["name"], repeat["message"], repeat["priority"])

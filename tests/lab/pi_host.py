@@ -57,26 +57,36 @@ def make_python(root: Path, offset: float) -> None:
 
 
 def link_tools(tools: Path) -> None:
-    """Link this machine's commands into C(tools), without its systemd and its Pythons."""
+    """Link this machine's commands into C(tools), without its systemd, its Pythons and its sudo."""
     tools.mkdir()
     for folder in ("/usr/bin", "/bin", "/usr/sbin", "/sbin"):
         for command in Path(folder).iterdir() if Path(folder).is_dir() else ():
             link = tools / command.name
-            foreign = command.name.endswith("ctl") or command.name.startswith(("systemd", "python"))
+            foreign = command.name.endswith("ctl") or command.name.startswith(("systemd", "python", "sudo"))
             if not foreign and not link.is_symlink():
                 link.symlink_to(command)
 
 
-def units(scenario: Scenario) -> dict[str, dict[str, Any]]:
+def make_app(scenario: Scenario, folder: Path) -> None:
+    """Make the files of the unit's WorkingDirectory in C(folder), if it has one."""
+    for name, file in (scenario["pi"]["app"] or {}).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file["text"], encoding="utf-8")
+        written_at = file["written_at"] + clock_of(scenario).offset
+        os.utime(path, (written_at, written_at))
+
+
+def units(scenario: Scenario, app: Path) -> dict[str, dict[str, Any]]:
     """Give the properties of the scenario's unit, in the order and with the names of C(systemctl show).
 
-    Times are on the Pi's clock. A unit that is not found has no entry.
+    Times are on the Pi's clock. A unit that is not found has no entry. C(app) is where L(make_app) made its files.
     """
     unit, clock = scenario["pi"]["unit"], clock_of(scenario)
     if unit["load"] == "not-found":
         return {}
     name = service_name(unit["name"])
-    started = None if unit["started_at"] is None else unit["started_at"] + clock.offset
+    started, stopped = (None if at is None else at + clock.offset for at in (unit["started_at"], unit["stopped_at"]))
     runs, failed = unit["active"] == "active", unit["result"] != "success"
     return {
         name: {
@@ -100,9 +110,19 @@ def units(scenario: Scenario) -> dict[str, dict[str, Any]]:
             "UnitFileState": "enabled",
             "StateChangeTimestamp": started,
             "ActiveEnterTimestamp": started,
-            "ActiveExitTimestamp": None,
+            "ActiveExitTimestamp": stopped,
+            "ExecStart": _exec_start(unit["command"]),
+            "WorkingDirectory": "" if scenario["pi"]["app"] is None else str(app),
+            "EnvironmentFiles": [f"{app / each} (ignore_errors=no)" for each in unit["environment_files"]],
+            "Environment": " ".join(shlex.quote(f"{name}={value}") for name, value in unit["environment"].items()),
         }
     }
+
+
+def _exec_start(command: str) -> str:
+    """Write a command as systemctl shows it."""
+    path = command.partition(" ")[0]
+    return f"{{ path={path} ; argv[]={command} ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 }}"
 
 
 def make_host(scenario: Scenario, root: Path) -> None:
@@ -113,9 +133,14 @@ def make_host(scenario: Scenario, root: Path) -> None:
     if scenario["pi"]["state"] == "no_systemd":
         return
     state = root / "units.json"
-    state.write_text(json.dumps(units(scenario)), encoding="utf-8")
+    app = home_of(root) / "app"
+    make_app(scenario, app)
+    state.write_text(json.dumps(units(scenario, app)), encoding="utf-8")
     synchronized = "no" if scenario["pi"]["clock_offset"] else "yes"
-    for command, argument in (("systemctl", str(state)), ("timedatectl", synchronized)):
+    programs = {"systemctl": str(state), "timedatectl": synchronized, "sudo": scenario["pi"]["sudo"]}
+    for command, argument in programs.items():
+        if argument is None:
+            continue
         call = shlex.join([python_of(root), "-I", "-S", str(BIN / f"{command}.py"), argument])
         make_command(root, command, f'#!/bin/sh\nexec {call} "$@"\n')
 

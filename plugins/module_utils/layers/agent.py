@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import lk, process
+from ansible_collections.voiceops.livekit.plugins.module_utils import git_head, lk, process
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import agent_lines, read_log
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import (
     PRODUCTION,
@@ -25,7 +25,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status impo
     versions_of,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
-from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import span
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, span, window
 
 SIGNALS: dict[str, str] = {
     "lk_version": "str: the version of lk; None if it does not say.",
@@ -41,21 +41,31 @@ SIGNALS: dict[str, str] = {
     "version": "str: the production deployment's version.",
     "deployed_at": "str: when the agent was last deployed, RFC 3339; None if never or unknown.",
     "crashes": "int: crashes that LiveKit counts for the production deployment; None if this lk shows no events.",
-    "events_types": "list: kinds of these events, such as APPLICATION_CRASHED or RESTARTED_HIGH_MEMORY_USAGE.",
+    "recent_events": "list: kinds of events of the attempt's window or later, such as RESTARTED_HIGH_MEMORY_USAGE; "
+    "None if this lk shows no events.",
     "versions": "list: one dict per version, newest first: version, current, status, created_at, deployed_at, "
-    "draining, active; None if unknown.",
+    "draining, active, commit; None if unknown.",
+    "draining": "list: versions that finish their sessions and take no new ones; None where lk does not tell.",
+    "newest_version_stuck": "bool: the newest version is still on its way to serve, more than 5 minutes after it was "
+    "made; None if unknown.",
+    "source_is_deployed": "bool: the version that serves was deployed from the commit that is checked out in the "
+    "agent's folder; None if lk or the folder does not tell.",
     "newest_version_failed": "bool: the newest version's status is a failure; None if there is none or it is unknown.",
     "newest_is_current": "bool: the newest version is the one that serves.",
     "logs": "str: 'read', 'asleep' (there are none while the agent sleeps), 'empty' or 'unavailable'.",
     "log_lines": "int: lines of the agent's log that were read; None if none could be.",
     "log_registered": "bool: the worker registered after its newest start; None if no line says so or otherwise.",
     "log_job_received": "bool: a job request arrived in the span of the attempt; None if no timed line says so.",
-    "log_crashed": "bool: the log shows a crash; None without a log.",
+    "log_crashed": "bool: the log shows a crash, none that is known to be older than the attempt's window; None "
+    "without a log.",
+    "log_session_ends": "list: how sessions of the attempt's span ended: error, person_left; None if no line says.",
     "log_missing_names": "list: environment variables whose absence the log reports; None without a log.",
-    "log_errors": "list: the newest error lines, redacted, at most 5; None without a log.",
-    "log_codes": "list: error codes in the log, such as ENOTFOUND, P2003 or HTTP_401; None without a log.",
+    "log_errors": "list: the newest error lines of the attempt's window or later, redacted, at most 5; None without a "
+    "log.",
+    "log_codes": "list: error codes in such lines, such as ENOTFOUND, P2003 or HTTP_401; None without a log.",
     "credentials_accepted": "bool: LiveKit accepted lk's credentials; None if it was not asked.",
     "project": "str: the project that lk used, by name or subdomain.",
+    "configured_project": "str: the project's subdomain in the livekit.toml of the agent's folder; None without one.",
 }
 
 _ASLEEP_LIMIT = (
@@ -66,6 +76,8 @@ INACTIVE = "shut down due to inactivity"
 # A log has no end: it is read until it is quiet, and not for long.
 LOG_S, QUIET_S = 10.0, 2.0
 LOG_BYTES = 4 * 1024 * 1024
+# LiveKit's limit for a new version to pass its health check (its documentation of agent deployments).
+HEALTHY_WITHIN_S = 300.0
 # Between the last moment at which lk may still run and the collector's own deadline.
 MARGIN_S = process.GRACE_S + 0.5
 
@@ -85,28 +97,31 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     try:
         session = lk.open_session(options, last)
     except lk.LkError as error:
-        return unknown("agent", str(error), repeat=repeat, signals=dict.fromkeys(SIGNALS))
+        signals = {**dict.fromkeys(SIGNALS), "configured_project": lk.configured_project(options)}
+        return unknown("agent", str(error), repeat=repeat, signals=signals)
     with ThreadPoolExecutor(3) as pool:
         log = pool.submit(_ask_log, session, min(last, time.monotonic() + LOG_S))
         asked_status = pool.submit(_ask, session, "status", last)
         asked_versions = pool.submit(_ask, session, "versions", last)
-    within = span(options.get("attempt"), float(options.get("now") or time.time()))
+    now = float(options.get("now") or time.time())
+    within, (since, _until) = span(options.get("attempt"), now), window(options.get("attempt"), now)
     log_read, status, versions = log.result(), asked_status.result(), asked_versions.result()
     seen: dict[str, Any] = {
         **dict.fromkeys(SIGNALS),
         "lk_version": ".".join(map(str, session.version)) if session.version else None,
         "id": session.agent_id,
         "logs": log_read.state,
-        **(read_log(log_read.lines, within, session.secrets) if log_read.lines else {}),
+        "configured_project": session.toml_subdomain,
+        **(read_log(log_read.lines, within, session.secrets, since) if log_read.lines else {}),
     }
     limits = list(log_read.limits)
     if isinstance(versions, lk.LkError):
         limits.append(f"the agent's versions could not be read: {versions}")
     else:
-        seen.update(_version_signals(versions_of(versions)))
+        seen.update(_version_signals(versions_of(versions), now, git_head.commit_of(session.directory)))
     if isinstance(status, lk.LkError):
         return _without_status(status, seen, limits, repeat)
-    return _with_status(status, seen, limits, repeat)
+    return _with_status(status, seen, limits, repeat, since)
 
 
 def _ask(session: lk.Session, what: str, deadline: float) -> lk.Answer | lk.LkError:
@@ -143,14 +158,28 @@ def _ask_log(session: lk.Session, deadline: float) -> _Log:
     return _Log("read", lines, limits)
 
 
-def _version_signals(versions: list[dict[str, Any]]) -> dict[str, Any]:
+def _version_signals(versions: list[dict[str, Any]], now: float, source: str | None) -> dict[str, Any]:
     newest = versions[0] if versions else {}
     meaning = condition_of(newest.get("status"))
+    deployed = next((item["commit"] for item in versions if item["current"]), None)
     return {
         "versions": versions,
+        "draining": None
+        if any(item["draining"] is None for item in versions)
+        else [item["version"] for item in versions if item["draining"]],
+        "newest_version_stuck": _is_stuck(newest, meaning, now),
+        "source_is_deployed": source.startswith(deployed) if source and deployed else None,
         "newest_version_failed": None if meaning is None else meaning == "failed",
         "newest_is_current": newest.get("current"),
     }
+
+
+def _is_stuck(version: dict[str, Any], meaning: str | None, now: float) -> bool | None:
+    """Whether a version is still on its way to serve; one that was rolled back, or failed, is not."""
+    made = parse_time(version.get("created_at"))
+    if made is None or meaning is None:
+        return None
+    return meaning == "progressing" and not version["current"] and now - made > HEALTHY_WITHIN_S
 
 
 def _without_status(error: lk.LkError, signals: dict[str, Any], limits: list[str], repeat: str) -> Record:
@@ -168,7 +197,7 @@ def _without_status(error: lk.LkError, signals: dict[str, Any], limits: list[str
     return record("agent", state, str(error), signals=signals, limits=limits, repeat=repeat)
 
 
-def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], repeat: str) -> Record:
+def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], repeat: str, since: float) -> Record:
     agent_id = signals["id"] or answer.agent_id
     deployments = deployments_of(answer, agent_id)
     happenings = events_of(answer, agent_id)
@@ -189,7 +218,9 @@ def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], 
     )
     if happenings is not None:
         signals["crashes"] = sum(item["count"] for item in happenings if item["type"] == "APPLICATION_CRASHED")
-        signals["events_types"] = sorted({item["type"] for item in happenings})
+        signals["recent_events"] = sorted(
+            {item["type"] for item in happenings if (parse_time(item["at"]) or 0.0) >= since}
+        )
     signals["condition"], doubt = _condition(signals)
     limits.extend(doubt)
     events = [

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import client_access
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, rfc3339, window
@@ -29,13 +30,25 @@ SIGNALS: dict[str, str] = {
     "person_connected": "bool: a person is connected to it; None if no room is the attempt's, or one only just joins.",
     "microphone_published": "bool: a person in it publishes audio; None if nobody is connected, or only just so.",
     "microphone_muted": "bool: all this audio is muted; None if there is none.",
+    "people": "int: how many people are in it, or get connected.",
+    "room_full": "bool: the room of the person's token has as many people as it allows, without this person; None "
+    "without a token, or such a room.",
     "agent_state": "str: the connection state of the agent in it: JOINING, JOINED, ACTIVE; None if there is none.",
+    "agent_session": "str: lk.agent.state of the agent in it, such as initializing; None if it does not tell.",
+    "agent_audio": "bool: the agent in it publishes audio; None if there is none, or it only just joined.",
+    "agent_alone_in": "str: another room, which an agent and no person joined within a minute of the person who "
+    "waits; '' if there is none; None if nobody waits.",
     "dispatches": "int: agent dispatches of the room; None if they could not be listed.",
     "dispatch_names": "list: the agent names that they ask for, '' for automatic dispatch.",
     "dispatch_deployments": "list: the deployments that they ask for, '' for production.",
     "jobs": "int: jobs of these dispatches that a worker accepted.",
+    "jobs_before_person": "bool: all these jobs are older than the stay of the person who waits; None if there are "
+    "none, or nobody waits.",
     "credentials_accepted": "bool: LiveKit accepted the API key and secret; None if it could not be asked.",
+    "limit_reached": "bool: LiveKit refused our calls for a limit of the plan, or of calls per minute; None if it "
+    "could not be asked.",
     "server_clock_offset_ms": "int: LiveKit's clock minus the controller's, to about a second.",
+    **client_access.SIGNALS,
 }
 
 # Enough for any project that one person looks after; listing participants costs one call a room.
@@ -46,6 +59,11 @@ TRUSTED_OFFSET_MS = 2000
 _MARGIN_S = 0.5
 # Getting connected and publishing a microphone takes a browser some seconds; only later is their absence a finding.
 SETTLED_AFTER_S = 20.0
+# A dispatch and its person come together; what is this much older was for somebody else, or for an earlier stay.
+EARLIER_S = 10.0
+TOGETHER_S = 60.0
+# Failures of the server API that a wrong URL may be the reason of.
+_PERHAPS_THE_URLS = ("unavailable", "not_found", "protocol")
 _REPEAT = "lk room list && lk room participants list ROOM && lk dispatch list ROOM"
 
 Room = dict[str, Any]
@@ -55,22 +73,47 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     """Gather the record of the person's side; C(deadline) is an absolute C(time.monotonic())."""
     last = deadline - _MARGIN_S
     limits: list[str] = []
+    given = bool(options.get("client_url") or options.get("client_token"))
+    access = {**_projects(options), **(client_access.ask(options, last) if given else {})}
+    now = float(options.get("now") or time.time())
+    token, attempt = options.get("client_token"), options.get("attempt")
     try:
         with Api(options) as api:
-            rooms = _rooms_with_people(api, options, last, limits)
-            chosen = choose(rooms, options)
+            rooms = _rooms(api, options, last, limits)
+            access.update(client_access.told_by_token(token, attempt, now, api.clock_offset_ms))
+            chosen = choose([room for room in rooms if room["people"]], options, access.get("token_room"))
             dispatches = _dispatches(api, chosen, last, limits) if chosen else None
             offset_ms = api.clock_offset_ms
     except LiveKitError as error:
-        signals: dict[str, Any] = dict.fromkeys(SIGNALS)
-        if error.reason == "unauthenticated":
-            signals["credentials_accepted"] = False
-        return unknown("client", str(error), repeat=_REPEAT, signals=signals)
-    return examine(rooms, chosen, dispatches, options, limits, offset_ms)
+        access.update(client_access.told_by_token(token, attempt, now, None))
+        if not given and error.reason in _PERHAPS_THE_URLS:
+            access.update(client_access.ask(options, last))
+        return _unanswered(error, access)
+    if token and client_access.claims_of(token) is None:
+        limits.append("voiceops_client_token: expected a JWT, got something else, which tells nothing")
+    return examine(rooms, chosen, dispatches, {**options, "access": access}, limits, offset_ms)
 
 
-def _rooms_with_people(api: Api, options: Mapping[str, Any], deadline: float, limits: list[str]) -> list[Room]:
-    """List the rooms that a real person is in: name, created_at, people, agents."""
+def _projects(options: Mapping[str, Any]) -> dict[str, Any]:
+    asked = options.get("livekit_url")
+    return {
+        "project": client_access.project_of(options.get("client_url") or asked),
+        "asked_project": client_access.project_of(asked),
+    }
+
+
+def _unanswered(error: LiveKitError, access: Mapping[str, Any]) -> Record:
+    """The record when LiveKit's server API did not answer: what the person's own way in tells still counts."""
+    signals: dict[str, Any] = {**dict.fromkeys(SIGNALS), **access}
+    if error.reason == "unauthenticated":
+        signals["credentials_accepted"] = False
+    if error.reason == "rate_limited":
+        signals["limit_reached"] = True
+    return unknown("client", str(error), repeat=_REPEAT, signals=signals)
+
+
+def _rooms(api: Api, options: Mapping[str, Any], deadline: float, limits: list[str]) -> list[Room]:
+    """List the rooms that are not our own: name, created_at, most_people, people, agents."""
     prefix = options.get("probe_room_prefix")
     listed = [room for room in api.rooms(deadline) if not (prefix and room["name"].startswith(prefix))]
     listed.sort(key=lambda room: float(room["created_at"]), reverse=True)
@@ -82,6 +125,7 @@ def _rooms_with_people(api: Api, options: Mapping[str, Any], deadline: float, li
         {
             "name": room["name"],
             "created_at": room["created_at"],
+            "most_people": room["max_participants"],
             "people": [item for item in inside[room["name"]] if is_person(item, synthetic)],
             "agents": [item for item in inside[room["name"]] if item["kind"] == "AGENT"],
         }
@@ -93,7 +137,7 @@ def _rooms_with_people(api: Api, options: Mapping[str, Any], deadline: float, li
             f"LiveKit's clock is off by {api.clock_offset_ms / 1000:+.0f} s, which its times were corrected by"
         )
         rooms = [_shifted(room, -api.clock_offset_ms / 1000) for room in rooms]
-    return [room for room in rooms if room["people"]]
+    return rooms
 
 
 def _shifted(room: Room, seconds: float) -> Room:
@@ -131,12 +175,16 @@ def since(room: Room) -> float:
     return min(float(person["joined_at"]) for person in room["people"])
 
 
-def choose(rooms: list[Room], options: Mapping[str, Any]) -> Room | None:
+def choose(rooms: list[Room], options: Mapping[str, Any], token_room: str | None = None) -> Room | None:
     """Pick the room that the attempt is about; None if none can be it.
 
-    Waiting rooms come first, those joined in the attempt's window before older ones, the longest waiting first; then
-    the room that was joined nearest to the attempt, in its window.
+    That is the room of the person's token, if there is one. Else, waiting rooms come first, those joined in the
+    attempt's window before older ones, the longest waiting first; then the room that was joined nearest to the attempt,
+    in its window.
     """
+    named = [room for room in rooms if room["name"] == token_room]
+    if named:
+        return named[0]
     now = float(options.get("now") or time.time())
     attempt = options.get("attempt")
     begin, end = window(attempt, now)
@@ -156,41 +204,35 @@ def examine(
     limits: list[str],
     offset_ms: int | None,
 ) -> Record:
-    """Make the record from the rooms with people in them, the one chosen, and that one's dispatches."""
+    """Make the record from the rooms, the one chosen, and that one's dispatches.
+
+    C(options) may have C(access), the signals of client_access.
+    """
+    occupied = [room for room in rooms if room["people"]]
+    access = options.get("access") or {}
     signals: dict[str, Any] = {
         **dict.fromkeys(SIGNALS),
-        "sessions": len(rooms),
-        "waiting": sum(is_waiting(room) for room in rooms),
-        "served": sum(any(agent["state"] == "ACTIVE" for agent in room["agents"]) for room in rooms),
+        **access,
+        "sessions": len(occupied),
+        "waiting": sum(is_waiting(room) for room in occupied),
+        "served": sum(any(agent["state"] == "ACTIVE" for agent in room["agents"]) for room in occupied),
+        "room_full": _is_full(
+            occupied, access.get("token_room"), client_access.identity_of(options.get("client_token"))
+        ),
         "credentials_accepted": True,
+        "limit_reached": False,
         "server_clock_offset_ms": offset_ms,
     }
     if chosen is None:
-        others = f"; {len(rooms)} other sessions are on" if rooms else ""
+        others = f"; {len(occupied)} other sessions are on" if occupied else ""
         summary = f"no room of the attempt is open now, so nothing can be said of it{others}"
         return record("client", "unknown", summary, signals=signals, limits=[summary, *limits], repeat=_REPEAT)
     now = float(options.get("now") or time.time())
-    settled = now - since(chosen) >= SETTLED_AFTER_S
-    connected = any(person["state"] == "ACTIVE" for person in chosen["people"]) or (False if settled else None)
-    audio = [track for person in chosen["people"] for track in person["tracks"] if track["type"] == "AUDIO"]
-    signals.update(
-        room=chosen["name"],
-        room_created_at=_moment(chosen["created_at"]),
-        person_connected=connected,
-        microphone_published=bool(audio) or (False if connected and settled else None),
-        microphone_muted=all(track["muted"] for track in audio) if audio else None,
-        agent_state=chosen["agents"][0]["state"] if chosen["agents"] else None,
-    )
+    signals.update(_told_by_room(chosen, now))
     if is_waiting(chosen):
-        signals["waiting_since"] = _moment(since(chosen))
-        signals["waiting_seconds"] = round(max(0.0, now - since(chosen)), 1)
+        signals.update(_told_by_waiting(chosen, rooms, now))
     if dispatches is not None:
-        signals.update(
-            dispatches=len(dispatches),
-            dispatch_names=[item["agent_name"] for item in dispatches],
-            dispatch_deployments=[item["deployment"] for item in dispatches],
-            jobs=sum(len(item["jobs"]) for item in dispatches),
-        )
+        signals.update(_told_by_dispatches(dispatches, since(chosen) if is_waiting(chosen) else None))
     return record(
         "client",
         _state(signals),
@@ -200,6 +242,68 @@ def examine(
         limits=limits,
         repeat=_REPEAT.replace("ROOM", shlex.quote(chosen["name"])),
     )
+
+
+def _told_by_room(room: Room, now: float) -> dict[str, Any]:
+    settled = now - since(room) >= SETTLED_AFTER_S
+    connected = any(person["state"] == "ACTIVE" for person in room["people"]) or (False if settled else None)
+    audio = _audio(room["people"])
+    agent = room["agents"][0] if room["agents"] else None
+    return {
+        "room": room["name"],
+        "room_created_at": _moment(room["created_at"]),
+        "person_connected": connected,
+        "microphone_published": bool(audio) or (False if connected and settled else None),
+        "microphone_muted": all(track["muted"] for track in audio) if audio else None,
+        "people": len(room["people"]),
+        "agent_state": agent["state"] if agent else None,
+        "agent_session": agent["attributes"].get("lk.agent.state") if agent else None,
+        "agent_audio": _publishes(room["agents"], now) if agent else None,
+    }
+
+
+def _told_by_waiting(room: Room, rooms: list[Room], now: float) -> dict[str, Any]:
+    joined = since(room)
+    alone = [
+        other["name"]
+        for other in rooms
+        if not other["people"] and any(abs(agent["joined_at"] - joined) <= TOGETHER_S for agent in other["agents"])
+    ]
+    return {
+        "waiting_since": _moment(joined),
+        "waiting_seconds": round(max(0.0, now - joined), 1),
+        "agent_alone_in": alone[0] if alone else "",
+    }
+
+
+def _told_by_dispatches(dispatches: list[dict[str, Any]], waiting_since: float | None) -> dict[str, Any]:
+    jobs = [job for item in dispatches for job in item["jobs"]]
+    began = [job["started_at"] for job in jobs if job["started_at"]]
+    comparable = waiting_since is not None and jobs and len(began) == len(jobs)
+    return {
+        "dispatches": len(dispatches),
+        "dispatch_names": [item["agent_name"] for item in dispatches],
+        "dispatch_deployments": [item["deployment"] for item in dispatches],
+        "jobs": len(jobs),
+        "jobs_before_person": max(began) < waiting_since - EARLIER_S if waiting_since and comparable else None,
+    }
+
+
+def _is_full(rooms: list[Room], name: str | None, identity: str | None) -> bool | None:
+    room = next((room for room in rooms if room["name"] == name), None)
+    if room is None or identity is None:
+        return None
+    inside = any(person["identity"] == identity for person in room["people"])
+    return not inside and 0 < room["most_people"] <= len(room["people"])
+
+
+def _audio(participants: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [track for one in participants for track in one["tracks"] if track["type"] == "AUDIO"]
+
+
+def _publishes(agents: list[dict[str, Any]], now: float) -> bool | None:
+    settled = all(now - agent["joined_at"] >= SETTLED_AFTER_S for agent in agents)
+    return bool(_audio(agents)) or (False if settled else None)
 
 
 def _state(signals: Mapping[str, Any]) -> str:

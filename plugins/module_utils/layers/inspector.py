@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import process
 from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import PROBE_HEADER, parse_url, request
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
@@ -37,11 +38,18 @@ SIGNALS = {
     "inspector_statuses": "list[int]|None: the statuses of these, oldest first; a call without an answer has none",
     "inspector_oldest": "str|None: time of the oldest request listed, RFC 3339, the controller's clock",
     "tunnel_urls": "list[str]|None: public URLs of the tunnels that run; None if they could not be listed",
+    "tunnel_started_at": "str|None: when ngrok was started, RFC 3339, the controller's clock; None unless one runs",
+    "url_secret_older": "bool|None: True if the agent's secret NEXT_APP_URL was last set before that, else None: a "
+    "deploy renews the times of all secrets; filled in from the layer secrets",
+    "tunnel_host_reachable": "bool|None: ngrok's host answers the controller, even if it lets nobody in; None if not "
+    "asked, or if only its name is unknown; filled in when the evidence is brought together",
 }
 
 DEFAULT_URL = "http://127.0.0.1:4040"
 # The inspector keeps bodies: a long list may be too much to read, a short one reaches back less.
 _LIST_LENGTHS = (500, 50)
+# [[dd-]hh:]mm:ss, as ps(1p) has it, and the program's name or, on macOS, its path.
+_PROCESS = re.compile(r"\s*(?:(?:(\d{1,5})-)?(\d\d?):)?(\d\d?):(\d\d)\s+(?:.*/)?ngrok", re.ASCII)
 _BODY_LIMIT = 8 * 1024 * 1024
 _MOST_EVENTS = 50
 _REPEAT = "curl -sS {url}/api/requests/http | jq -c '.requests[] | [.start, .request.uri, .response.status]'"
@@ -74,12 +82,15 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
             break
     signals: dict[str, Any] = dict.fromkeys(SIGNALS)
     signals["tunnel_urls"] = None if tunnels is None else tunnel_urls(tunnels)
+    now = float(options.get("now") or time.time())
+    asked_at = float(options.get("asked_at") or now)
+    elapsed = None if tunnels is None else ngrok_elapsed(deadline)
+    signals["tunnel_started_at"] = None if elapsed is None else rfc3339(asked_at - elapsed)
     if listed is None:
         signals["inspector_readable"] = False
         return unknown("tunnel", f"ngrok's inspector at {base}: {why}", repeat=repeat, signals=signals)
 
-    now = float(options.get("now") or time.time())
-    offset = host_offset(float(options.get("asked_at") or now), time.time())
+    offset = host_offset(asked_at, time.time())
     calls = read_calls(listed, offset, options.get("probes") or [], _users(options))
     when = span(options.get("attempt"), now, HOST_CLOCK_UNCERTAINTY_S)
     signals.update(judge(calls, path, when))
@@ -114,6 +125,22 @@ def _fetch(url: str, key: str, deadline: float) -> tuple[list[Any] | None, str]:
     if exchange.status != 200 or not isinstance(items, list):
         return None, f"expected a JSON list of {key}, got something else with status {exchange.status}"
     return items, ""
+
+
+def ngrok_elapsed(deadline: float) -> float | None:
+    """Return since how many seconds ngrok runs on this host; None if no one does, several do, or ps cannot say.
+
+    That is of use for the start of the tunnel's address, and needs no clock to be right.
+    """
+    try:
+        listed = process.run(["ps", "-A", "-o", "etime=", "-o", "comm="], deadline=min(deadline, time.monotonic() + 2))
+    except process.ProgramError:
+        return None
+    found = [match for match in map(_PROCESS.fullmatch, map(str.rstrip, listed.stdout.splitlines())) if match]
+    if len(found) != 1:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found[0].groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def tunnel_urls(tunnels: Iterable[Any]) -> list[str]:

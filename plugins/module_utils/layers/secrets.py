@@ -24,6 +24,8 @@ SIGNALS: dict[str, str] = {
     "last_change": "str: the newest of these times.",
     "changed_together": "bool: several secrets, all set within 2 s, as by a deploy or an overwrite; None if there are "
     "fewer than two, or a time is not known.",
+    "changed_after_deploy": "bool: that was later than the agent's deploy, which also renews them; filled in from the "
+    "layer agent.",
 }
 
 # LiveKit gives these to every agent, and lk does not list them.
@@ -64,6 +66,7 @@ def judge(updated_at: dict[str, str | None], required: list[str], repeat: str) -
     missing = [name for name in required if name not in updated_at and name not in GIVEN_BY_LIVEKIT]
     times = sorted(time for time in updated_at.values() if time)
     signals = {
+        **dict.fromkeys(SIGNALS),
         "listed": True,
         "names": list(updated_at),
         "missing": missing,

@@ -15,10 +15,10 @@ import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import logline, systemd
+from ansible_collections.voiceops.livekit.plugins.module_utils import logline, service_files, service_host, systemd
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import (
@@ -69,6 +69,8 @@ SIGNALS = {
     "disk_full": "bool|None: a file system is full now, or the log complained of it in the span",
     "ntp_synchronized": "bool|None: timedatectl says that the clock is synchronized",
     "local_time_offset_ms": "int: the host's clock minus the controller's, as assumed for all times in this record",
+    **service_host.SIGNALS,
+    **service_files.SIGNALS,
 }
 
 _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}")
@@ -95,9 +97,10 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         return unknown("service", f"voiceops_service_pattern: expected a regular expression: {exc}")
     frame = _frame(options, unit, pattern)
     deadline -= _RESERVE_S
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=3) as pool:
         asked = pool.submit(systemd.show, unit, deadline)
         synchronized = pool.submit(systemd.ntp_synchronized, deadline)
+        host = pool.submit(_host_signals, asked, options, frame, deadline)
         logs = read_logs(frame, deadline)
         shown = asked.result()
         entries = mark(logs.window.items, frame.probes, frame.synthetic_users)
@@ -106,7 +109,10 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
             **_journal_signals(logs, frame, entries),
             "ntp_synchronized": synchronized.result(),
             "local_time_offset_ms": round(frame.offset * 1000),
+            **host.result(),
         }
+    if not (signals["kernel_faults"] or signals["journal_covers"]):
+        signals["kernel_faults"] = None
     signals["crash_looping"] = _crash_looping(signals, entries)
     signals["disk_full"] = _disk_full(entries, frame)
     signals["silence_counts"] = silence_counts(signals)
@@ -141,6 +147,25 @@ def _frame(options: Mapping[str, Any], unit: str, pattern: str) -> Frame:
         synthetic_users=[str(user) for user in options.get("synthetic_users") or [] if user],
         secrets=[options.get(name) for name in ("callback_key", "livekit_api_key", "livekit_api_secret")],
     )
+
+
+def _host_signals(
+    asked: Future[systemd.Shown], options: Mapping[str, Any], frame: Frame, deadline: float
+) -> dict[str, Any]:
+    """Derive what the host tells once systemd was C(asked) for the unit."""
+    unit = asked.result().properties
+    return {
+        **service_host.port_signals(options.get("service_port"), unit, deadline),
+        **service_host.kernel_signals(frame, deadline),
+        **service_host.sudo_signals(frame.unit, deadline),
+        **service_files.environment_signals(
+            unit,
+            [str(name) for name in options.get("service_required_env") or []],
+            systemd.moment(unit, "ActiveEnterTimestamp"),
+            frame.offset,
+        ),
+        **service_files.frontend_signals(unit, frame.offset, deadline),
+    }
 
 
 def _unit_signals(shown: systemd.Shown, frame: Frame, tried: tuple[float, float]) -> dict[str, Any]:

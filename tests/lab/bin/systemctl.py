@@ -4,7 +4,8 @@
 """A stand-in for systemctl (systemd 252): show, is-active, cat and --version, over a JSON file.
 
 Its first argument is the file: unit name to properties in the order of the real one; a property whose name ends in
-C(Timestamp) is in epoch seconds, or null. A unit that is not in the file is not found.
+C(Timestamp) is in epoch seconds, or null; a list has a line for each of its items. A unit that is not in the file is
+not found.
 """
 
 from __future__ import annotations
@@ -86,9 +87,10 @@ def show(properties: Properties, options: argparse.Namespace) -> None:
     """Print the properties; those asked for by name are printed even if they are empty."""
     asked = {name for names in options.property for name in names.split(",")}
     for name, value in properties.items():
-        text = text_of(name, value, options.timestamp)
-        if name in asked or (not asked and (text or options.all)):
-            print(text if options.value else f"{name}={text}")
+        for each in value if isinstance(value, list) else [value]:
+            text = text_of(name, each, options.timestamp)
+            if name in asked or (not asked and (text or options.all)):
+                print(text if options.value else f"{name}={text}")
 
 
 def is_active(units: list[Properties], quiet: bool) -> int:

@@ -70,6 +70,7 @@ def test_2_5_tables() -> None:
         "deployed_at": "2025-08-04T10:12:30Z",
         "draining": None,
         "active": None,
+        "commit": None,
     }
     assert signals["newest_version_failed"] is None
 
@@ -92,7 +93,7 @@ def test_2_13_tables() -> None:
         }
     ]
     assert (signals["found"], signals["credentials_accepted"], signals["project"]) == (True, True, "my-project")
-    assert (signals["crashes"], signals["events_types"], signals["name"]) == (None, None, None)
+    assert (signals["crashes"], signals["recent_events"], signals["name"]) == (None, None, None)
     assert (signals["newest_version_failed"], signals["newest_is_current"]) == (False, True)
     assert [version["deployed_at"] for version in signals["versions"]][-1] is None
 
@@ -106,15 +107,22 @@ def test_2_16_tables_with_spinner_bytes_take_the_worst_region() -> None:
 
 
 def test_2_18_json_counts_the_production_deployment_only() -> None:
-    signals = gather(RECORDED / "2.18.2")["signals"]
+    signals = gather(RECORDED / "2.18.2", now=at("2026-07-25T10:10:00Z"))["signals"]
     assert (signals["name"], signals["status"], signals["replicas"]) == ("my-agent", "Running", 1)
-    assert (signals["crashes"], signals["events_types"]) == (3, ["APPLICATION_CRASHED", "RESTARTED_HIGH_MEMORY_USAGE"])
+    assert signals["crashes"] == 3
+    assert signals["recent_events"] == ["APPLICATION_CRASHED", "RESTARTED_HIGH_MEMORY_USAGE"]
+    assert signals["draining"] == [signals["versions"][1]["version"]]
     assert [item["deployment"] for item in signals["deployments"]] == ["production", "staging"]
     assert signals["deployments"][1]["replicas"] == 0
     assert signals["deployed_at"] == "2026-07-25T10:12:30Z"
     assert signals["versions"][1]["draining"] is True
     assert signals["versions"][1]["active"] is False
     assert (signals["logs"], signals["log_registered"]) == ("read", True)
+
+
+def test_events_before_the_attempts_window_are_not_recent() -> None:
+    signals = gather(RECORDED / "2.18.2", now=at("2026-07-25T10:13:00Z"))["signals"]
+    assert signals["recent_events"] == ["RESTARTED_HIGH_MEMORY_USAGE"]
 
 
 def test_2_18_tables_of_an_lk_that_hides_its_version() -> None:
@@ -167,7 +175,15 @@ def test_error_without_replicas_and_crash_means_nothing(recorded: Path) -> None:
 def test_error_with_a_crash_in_the_log_is_a_failure(recorded: Path) -> None:
     for name in ("logs.stdout", "logs.stderr"):
         shutil.copy(RECORDED / "2.16.4" / name, recorded)
-    assert gather(with_status(recorded, "Error", "0 / 1 / 1"))["signals"]["condition"] == "failed"
+    soon = {"now": at("2026-05-28T10:45:00Z")}
+    assert gather(with_status(recorded, "Error", "0 / 1 / 1"), **soon)["signals"]["condition"] == "failed"
+
+
+def test_a_crash_of_long_ago_is_no_failure_now(recorded: Path) -> None:
+    for name in ("logs.stdout", "logs.stderr"):
+        shutil.copy(RECORDED / "2.16.4" / name, recorded)
+    signals = gather(with_status(recorded, "Error", "0 / 1 / 1"))["signals"]
+    assert (signals["condition"], signals["log_crashed"], signals["log_errors"]) == (None, False, [])
 
 
 def test_error_with_counted_crashes_is_a_failure(recorded: Path) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -36,8 +38,20 @@ def someone(
     }
 
 
-def room(name: str, *people: dict[str, Any], agents: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
-    return {"name": name, "created_at": NOW - 600, "people": list(people), "agents": list(agents)}
+def room(
+    name: str, *people: dict[str, Any], agents: tuple[dict[str, Any], ...] = (), most_people: int = 0
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "created_at": NOW - 600,
+        "most_people": most_people,
+        "people": list(people),
+        "agents": list(agents),
+    }
+
+
+def jwt(claims: dict[str, Any]) -> str:
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.c2ln"
 
 
 def attempt(at: float, around: float = 600) -> dict[str, Any]:
@@ -117,6 +131,7 @@ def test_a_person_waits_alone() -> None:
     result = look(room("r; 1", someone(-540, "STANDARD", "ACTIVE", MICROPHONE)), [dispatch])
     assert result["state"] == "healthy"
     assert result["signals"] == {
+        **dict.fromkeys(SIGNALS),
         "sessions": 1,
         "waiting": 1,
         "served": 0,
@@ -127,12 +142,14 @@ def test_a_person_waits_alone() -> None:
         "person_connected": True,
         "microphone_published": True,
         "microphone_muted": False,
-        "agent_state": None,
+        "people": 1,
+        "agent_alone_in": "",
         "dispatches": 1,
         "dispatch_names": ["voice"],
         "dispatch_deployments": [""],
         "jobs": 0,
         "credentials_accepted": True,
+        "limit_reached": False,
         "server_clock_offset_ms": 3,
     }
     assert "'r; 1'" in result["repeat"]
@@ -163,6 +180,71 @@ def test_a_served_person_does_not_wait() -> None:
 def test_dispatches_that_could_not_be_listed_are_not_none() -> None:
     assert look(room("r", someone()))["signals"]["dispatches"] is None
     assert look(room("r", someone()), [])["signals"]["dispatches"] == 0
+
+
+def job(started: float) -> dict[str, Any]:
+    return {"identity": "agent-1", "status": "JS_RUNNING", "worker_id": "AW_1", "started_at": NOW + started}
+
+
+def dispatched(*jobs: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"id": "AD_1", "agent_name": "", "deployment": "", "created_at": NOW - 600, "jobs": list(jobs)}]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "before"),
+    [
+        ([], None),
+        ([job(-600)], True),
+        ([job(-600), job(-539)], False),
+        ([job(-545)], False),
+        ([{**job(0), "started_at": 0.0}], None),
+    ],
+)
+def test_a_job_that_was_accepted_before_the_person_came_was_not_for_them(
+    jobs: list[dict[str, Any]], before: bool | None
+) -> None:
+    assert look(room("r", someone(-540)), dispatched(*jobs))["signals"]["jobs_before_person"] is before
+
+
+def test_who_is_served_has_no_earlier_job_to_be_told_of() -> None:
+    served = room("r", someone(-540), agents=(agent(),))
+    assert look(served, dispatched(job(-600)))["signals"]["jobs_before_person"] is None
+
+
+@pytest.mark.parametrize(("joined", "state", "audio"), [(-530, "initializing", False), (-5, "initializing", None)])
+def test_an_agent_without_audio(joined: float, state: str, audio: bool | None) -> None:
+    silent = {**someone(joined, "AGENT"), "attributes": {"lk.agent.state": state}}
+    signals = look(room("r", someone(-540), agents=(silent,)))["signals"]
+    assert (signals["agent_session"], signals["agent_audio"]) == (state, audio)
+
+
+def test_an_agent_with_audio() -> None:
+    speaking = someone(-5, "AGENT", "ACTIVE", MICROPHONE)
+    assert look(room("r", someone(-540), agents=(speaking,)))["signals"]["agent_audio"] is True
+
+
+@pytest.mark.parametrize(("joined", "found"), [(-545, "elsewhere"), (-481, "elsewhere"), (-479, ""), (-3000, "")])
+def test_an_agent_that_is_alone_in_another_room(joined: float, found: str) -> None:
+    waits, elsewhere = room("r", someone(-540)), room("elsewhere", agents=(someone(joined, "AGENT"),))
+    result = examine([waits, elsewhere], waits, None, {"now": NOW}, [], 0)
+    assert (result["signals"]["agent_alone_in"], result["signals"]["sessions"]) == (found, 1)
+
+
+@pytest.mark.parametrize(
+    ("most_people", "identity", "full"),
+    [(1, "late", True), (2, "late", False), (0, "late", False), (1, "user--540", False), (1, None, None)],
+)
+def test_a_room_is_full_for_who_is_not_in_it(most_people: int, identity: str | None, full: bool | None) -> None:
+    token = jwt({"sub": identity} if identity else {})
+    known = room("r", someone(-540), most_people=most_people)
+    signals = look(known, client_token=token, access={"token_room": "r"})["signals"]
+    assert signals["room_full"] is full
+
+
+def test_the_room_of_the_persons_token_is_the_attempts() -> None:
+    rooms = [room("waits longer", someone(-590)), room("theirs", someone(-60))]
+    chosen = choose(rooms, {"now": NOW, "attempt": attempt(-540)}, "theirs")
+    assert chosen is rooms[1]
 
 
 def test_nobody_now_says_nothing_of_the_attempt() -> None:

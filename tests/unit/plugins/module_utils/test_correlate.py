@@ -118,6 +118,44 @@ def test_the_inspector_of_a_host_that_is_unreachable_does_not_make_the_tunnel_so
     assert "mac could not be reached" in tunnel["limits"]
 
 
+@pytest.mark.parametrize(
+    ("secret", "began", "older"),
+    [
+        ("2026-02-06T10:00:00Z", at("20:00:00"), True),
+        ("2026-02-06T19:59:30Z", at("20:00:00"), None),
+        ("2026-02-06T21:00:00Z", at("20:00:00"), None),
+        (None, at("20:00:00"), None),
+        ("2026-02-06T10:00:00Z", None, None),
+    ],
+)
+def test_only_an_old_secret_says_something(secret, began, older):
+    """A deploy renews the times of all secrets, so that a new time is no sign of a new value."""
+    given = evidence({"tunnel": {"tunnel_started_at": began}, "secrets": {"updated_at": {"NEXT_APP_URL": secret}}})
+    assert correlate(given, RUN)["evidence"]["tunnel"]["signals"]["url_secret_older"] is older
+
+
+@pytest.mark.parametrize(
+    ("reachable", "said", "answers"),
+    [
+        (True, "", True),
+        (False, "ssh: connect to host mac.local port 22: Operation timed out", False),
+        (False, "ssh: connect to host mac port 22: No route to host", False),
+        (False, "ssh: connect to host mac port 22: Host is down", False),
+        (False, "ssh: connect to host mac port 22: Connection refused", True),
+        (False, "pi@mac: Permission denied (publickey).", True),
+        (False, "Host key verification failed.", True),
+        (False, "ssh: Could not resolve hostname mac.local: nodename nor servname provided", None),
+        (None, "mac did not answer in time: timed out", None),
+    ],
+)
+def test_a_host_that_turns_us_away_is_awake(reachable, said, answers):
+    signals = {} if reachable is None else {"host_reachable": reachable}
+    found = unknown("tunnel", f"mac could not be reached over ssh: {said}", signals=signals)
+    for given in (evidence(), {}):
+        tunnel = correlate(given, RUN, {"inspector": found})["evidence"]["tunnel"]
+        assert tunnel["signals"]["tunnel_host_reachable"] is answers
+
+
 def test_a_probe_gets_the_agents_status_after_it():
     after = evidence()["agent"]
     answer = correlate(evidence(ASLEEP, NO_AGENT_CAME), RUN, {"agent_after": after})
@@ -283,7 +321,8 @@ def test_windows_that_the_records_bring_are_ours_too():
         ),
         (
             entry("22:48:10", self=True),
-            "P2003 at 22:48:10 UTC, 9 minutes after the attempt, is of our own probe: it says nothing of the attempt.",
+            "P2003 at 22:48:10 UTC, 9 minutes after the attempt, is of a synthetic user: "
+            "it says nothing of the attempt.",
         ),
         (
             entry("22:35:00"),

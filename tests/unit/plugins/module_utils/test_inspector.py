@@ -211,3 +211,31 @@ def test_bad_options_are_unknown_and_name_the_variable(options: dict[str, Any], 
     record = inspector.collect({"callback_url": "http://a/b", **options}, time.monotonic() + AMPLE_S)
     assert record["summary"].startswith(f"{variable}: expected a URL")
     assert set(record["signals"].values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("listed", "elapsed"),
+    [
+        ("   10-02:03:04 systemd\n         05:06 ngrok\n", 306.0),
+        ("      02:00:01 /opt/homebrew/bin/ngrok   \n", 7201.0),
+        ("    1-00:00:00 ngrok\n", 86400.0),
+        ("         05:06 ngrok\n         00:06 ngrok\n", None),
+        ("         05:06 ngrok-operator\n", None),
+        ("         05:06 node\n", None),
+        ("error: unsupported option\n", None),
+    ],
+)
+def test_since_when_ngrok_runs(program: Callable[[str, str], Any], listed: str, elapsed: float | None) -> None:
+    program("ps", f"#!/bin/sh\nprintf %s '{listed}'\n")
+    assert inspector.ngrok_elapsed(time.monotonic() + AMPLE_S) == elapsed
+
+
+def test_a_host_without_ps(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert inspector.ngrok_elapsed(time.monotonic() + AMPLE_S) is None
+
+
+def test_when_the_tunnel_began(serve: Callable[..., Any], program: Callable[[str, str], Any]) -> None:
+    program("ps", "#!/bin/sh\necho '05:06 ngrok'\n")
+    record = collect(serve(ngrok([])).url, asked_at=NOW)
+    assert record["signals"]["tunnel_started_at"] == rfc3339(NOW - 306)

@@ -9,7 +9,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ for entry in entries:
         continue
     if "--unit" in options and options["--unit"] != entry.get("_SYSTEMD_UNIT"):
         continue
+    if options.get("_TRANSPORT") != entry.get("_TRANSPORT") and "_TRANSPORT" in options:
+        continue
     if "MESSAGE_ID" in options and options["MESSAGE_ID"] != entry.get("MESSAGE_ID"):
         continue
     if re.search(options.get("--grep", ""), entry["MESSAGE"]):
@@ -72,10 +74,12 @@ def pi(program: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.
         hint: str = "",
         suppressed: int = 0,
         ahead: float = 0,
+        kernel: Sequence[tuple[float, str]] = (),
         **unit: Any,
     ) -> None:
         lines = [{"at": begins, "MESSAGE": "Journal started"}]
         lines += [{"at": at, "MESSAGE": message, "_SYSTEMD_UNIT": UNIT} for at, message in messages if at >= begins]
+        lines += [{"at": at, "MESSAGE": message, "_TRANSPORT": "kernel"} for at, message in kernel]
         if suppressed:
             text = f"Suppressed {suppressed} messages from {UNIT}.service"
             lines.append({"at": TRIED, "MESSAGE": text, "MESSAGE_ID": "a596d6fe7bfa4994828e72309e95d61e"})
@@ -365,3 +369,59 @@ def test_a_host_that_is_asked_late_in_the_run_is_not_taken_for_fast(pi: Pi, monk
 
     assert (asked_late["local_time_offset_ms"], asked_late["callbacks"]) == (0, 1)
     assert collect()["signals"]["local_time_offset_ms"] == 300_000
+
+
+def test_of_the_units_environment_no_value_leaves_the_host(pi: Pi, tmp_path: Path) -> None:
+    env_file = tmp_path / "service.env"
+    env_file.write_text("DATABASE_URL=postgres://u:hunter22@h/d\n")
+    pi(CONTROL, Environment="OPENAI_API_KEY=hunter22 PORT=1", EnvironmentFiles=f"{env_file} (ignore_errors=no)")
+    record = collect(service_required_env=["DATABASE_URL", "OPENAI_API_KEY"])
+    assert (record["signals"]["port"], record["signals"]["env_missing"]) == (1, [])
+    assert "hunter22" not in str(record)
+
+
+@pytest.mark.parametrize(
+    ("line", "faults"),
+    [
+        ("hwmon hwmon1: Undervoltage detected!", ["under_voltage"]),
+        ("Under-voltage detected! (0x00050005)", ["under_voltage"]),
+        ("Out of memory: Killed process 812 (node) total-vm:1kB", ["out_of_memory"]),
+        ("Memory cgroup out of memory: Killed process 812 (node)", ["out_of_memory"]),
+        ("hwmon hwmon1: Voltage normalised", []),
+    ],
+)
+def test_what_the_kernel_complains_of(pi: Pi, line: str, faults: list[str]) -> None:
+    said = (TRIED, "Undervoltage detected! Out of memory: Killed process 1 (said by the service, not the kernel)")
+    pi(CONTROL, said, kernel=[(TRIED - 90000, "Undervoltage detected!"), (TRIED - 300, line)], ahead=7200)
+    signals = collect()["signals"]
+    assert (signals["kernel_faults"], signals["kernel_first"]) == (faults, line if faults else None)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"hint": "Hint: You are currently not seeing messages from other users and the system."},
+        {"begins": TRIED - 30},
+    ],
+)
+def test_a_kernel_that_might_not_have_been_heard_is_not_silent(pi: Pi, host: dict[str, Any]) -> None:
+    pi(CONTROL, **host)
+    assert collect()["signals"]["kernel_faults"] is None
+
+
+@pytest.mark.parametrize(
+    ("script", "free"),
+    [
+        ("echo 'sudo: a password is required' >&2; exit 1", False),
+        ("echo 'sudo: interactive authentication is required' >&2; exit 1", False),
+        ("echo '    Options: !authenticate'", True),
+        ("echo /usr/bin/systemctl", None),
+        ("echo 'sudo: unable to resolve host' >&2; exit 1", None),
+        ("echo 'sudo: a password is required' >&2", None),
+    ],
+)
+def test_what_sudo_says(pi: Pi, program: Callable[[str, str], Path], script: str, free: bool | None) -> None:
+    pi(CONTROL)
+    wanted = f"-n -ll systemctl start {UNIT}"
+    program("sudo", f'#!/bin/sh\ntest "$*" = {shlex.quote(wanted)} || exit 9\n{script}\n')
+    assert collect()["signals"]["sudo_without_password"] is free

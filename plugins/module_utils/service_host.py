@@ -1,0 +1,122 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the service's host tells beside the service's unit and its log: its port, its kernel, and its sudo."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shlex
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import journal
+from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_files import merged, of_systemd
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import Frame
+
+SIGNALS = {
+    "port": "int|None: the port that the service listens on, as the inventory or the unit says; None if neither does",
+    "port_open": "bool|None: something on the host accepts connections to that port; None if it is not known",
+    "kernel_faults": "list[str]|None: what the kernel complained of in the window: under_voltage, out_of_memory; None if "
+    "its log cannot be read, or does not reach back",
+    "kernel_first": "str|None: the first such line, at most 200 characters",
+    "sudo_without_password": "bool|None: False if sudo would ask this user for a password to start the unit; True only "
+    "if it says that it would not",
+}
+
+_CONNECT_S = 2.0
+_HIGHEST_PORT = 65535
+# A host without IPv6 has no such address; nothing listens there.
+_NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH)
+_ARGUMENTS = re.compile(r"argv\[\]=(.*?) ; ")
+# Of drivers/hwmon/raspberrypi-hwmon.c, before and since Linux 6.13, and of mm/oom_kill.c.
+_KERNEL_FAULTS = {"under_voltage": r"[Uu]nder-?voltage detected", "out_of_memory": r"[Oo]ut of memory: Killed process"}
+_SUDO_S = 3.0
+_PASSWORD_WANTED = re.compile(r"(?:a password|authentication) is required", re.I)
+_PORT_OPTION = re.compile(r"(?:-p|--port=)(\d{1,5})", re.ASCII)
+
+
+def port_signals(given: object, unit: Mapping[str, str], deadline: float) -> dict[str, Any]:
+    """Return the signals of the port by C(deadline), an absolute C(time.monotonic()).
+
+    C(given) is the inventory's port or None, C(unit) has the properties of the systemd unit.
+    """
+    # Next.js takes the option before PORT, which it does not look for in its own files.
+    port = _port(given) or port_of_command(unit.get("ExecStart", "")) or _port(merged(of_systemd(unit)).get("PORT"))
+    return {"port": port, "port_open": None if port is None else is_open(port, deadline)}
+
+
+def port_of_command(exec_start: str) -> int | None:
+    """Find C(-p 3003) or C(--port 3003) in ExecStart as systemctl shows it; None if there is none, or two differ."""
+    words = _words(" ".join(_ARGUMENTS.findall(exec_start)))
+    following = zip(words, [*words[1:], ""])
+    found = {_port(after) for word, after in following if word in ("-p", "--port")}
+    found |= {_port(match[1]) for match in map(_PORT_OPTION.fullmatch, words) if match}
+    found.discard(None)
+    return found.pop() if len(found) == 1 else None
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _port(value: object) -> int | None:
+    text = str(value)
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII):
+        return None
+    return int(text) if 0 < int(text) <= _HIGHEST_PORT else None
+
+
+def is_open(port: int, deadline: float) -> bool | None:
+    """Say whether a connection to the port is accepted on this host; None if that stays open until C(deadline)."""
+    outcomes = [_accepts(address, port, deadline) for address in ("127.0.0.1", "::1")]
+    return True if True in outcomes else None if None in outcomes else False
+
+
+def _accepts(address: str, port: int, deadline: float) -> bool | None:
+    patience = min(_CONNECT_S, deadline - time.monotonic())
+    if patience <= 0:
+        return None
+    try:
+        socket.create_connection((address, port), patience).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError as exc:
+        return False if exc.errno in _NO_SUCH_ADDRESS else None
+    return True
+
+
+def kernel_signals(frame: Frame, deadline: float) -> dict[str, Any]:
+    """Return the signals of the kernel's log in the window by C(deadline), an absolute C(time.monotonic())."""
+    window = frame.since + frame.offset, frame.until + frame.offset
+    query = journal.Query("", *window, "|".join(_KERNEL_FAULTS.values()))
+    reading = journal.read(query, lambda entry: entry.text, greps=journal.can_grep(deadline), deadline=deadline)
+    found = [kind for kind, pattern in _KERNEL_FAULTS.items() if any(re.search(pattern, text) for text in reading.items)]
+    return {
+        "kernel_faults": found if found or (reading.readable and reading.complete) else None,
+        "kernel_first": clip(redact(reading.items[0]), 200) if reading.items else None,
+    }
+
+
+def sudo_signals(unit: str, deadline: float) -> dict[str, Any]:
+    """Return the signal of sudo by C(deadline), an absolute C(time.monotonic()). It only lists: nothing is started.
+
+    What sudo(8) lists may be allowed only with a password; newer versions show the rule, in which !authenticate says
+    that none is wanted.
+    """
+    argv = ["sudo", "-n", "-ll", "systemctl", "start", unit]
+    try:
+        result = run(argv, deadline=min(deadline, time.monotonic() + _SUDO_S), env=journal.environment())
+    except ProgramError:
+        return {"sudo_without_password": None}
+    wanted = result.returncode != 0 and _PASSWORD_WANTED.search(result.stderr)
+    free = result.returncode == 0 and "!authenticate" in result.stdout
+    return {"sudo_without_password": False if wanted else True if free else None}

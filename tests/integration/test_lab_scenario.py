@@ -17,7 +17,6 @@ from lab.scenario import SCENARIOS, ScenarioError, ago, load, path_of
 
 NOW = 1_770_417_000.0
 ROOT = Path(__file__).resolve().parents[2]
-LISTED = ("ruled_out", "confirmed", "suspected")
 LEAST = "name: some\ntitle: Some\nexpected: {verdict: healthy, state: healthy}\n"
 
 
@@ -51,7 +50,8 @@ def test_a_scenario_that_names_nothing_is_a_healthy_system(tmp_path):
     assert (filled["api"]["state"], filled["pi"]["state"]) == ("up", "up")
     assert filled["pi"]["unit"]["started_at"] == NOW - 2 * 86400
     assert filled["attempt"] == {"given": False, "at": NOW}
-    assert filled["expected"] == {"verdict": "healthy", "state": "healthy", **dict.fromkeys(LISTED, [])}
+    listed = {name: [] for name in ("ruled_out", "confirmed", "suspected")}
+    assert filled["expected"] == {"verdict": "healthy", "state": "healthy", **listed}
 
 
 def test_defaults_fill_what_lists_and_objects_leave_out(tmp_path):

@@ -103,6 +103,10 @@ def make_agent_dir(scenario: Scenario, directory: Path) -> Path:
     agent = (scenario["cloud"]["agent"] or {}).get("id", "CA_gone00000001")
     toml = f'[project]\n  subdomain = "127"\n\n[agent]\n  id = "{agent}"\n'
     (path / "livekit.toml").write_text(toml, encoding="utf-8")
+    commit = (scenario["cloud"]["agent"] or {}).get("source_commit")
+    if commit:
+        (path / ".git").mkdir()
+        (path / ".git" / "HEAD").write_text(f"{commit}\n", encoding="utf-8")
     return path
 
 

@@ -125,11 +125,19 @@ def protojson(message: Any) -> str:
     return json.dumps(_without_zeros(message), indent=2, ensure_ascii=False)
 
 
+# Fields of the type map, whose keys are data and stay as they are.
+_MAPS = ("attributes",)
+
+
 def _without_zeros(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_zeros(item) for item in value]
     if isinstance(value, dict):
-        return {_camel(name): _without_zeros(item) for name, item in value.items() if not _is_zero(item)}
+        return {
+            _camel(name): item if name in _MAPS else _without_zeros(item)
+            for name, item in value.items()
+            if not _is_zero(item)
+        }
     return value
 
 

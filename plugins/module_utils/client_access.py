@@ -26,9 +26,9 @@ SIGNALS: dict[str, str] = {
     "asked_project": "str: that of the URL which this diagnosis asks; None if it is no such URL.",
     "url_failure": "str: why no LiveKit server answers at the browser's URL: dns, refused, tls or not_livekit; '' if "
     "one does; None if it was not asked, or the fault may be this network's.",
-    "token_refused": "str: why LiveKit refuses the person's token now: key, signature, expired, not_yet_valid, other; "
+    "token_refused": "str: why LiveKit refuses the person's token now: key, signature, expired, not valid yet, other; "
     "'' if it does not; None if no token is given, or LiveKit did not say.",
-    "token_fault": "str: what the token's own times say of the attempt: expired, not_yet_valid, or '' if it was valid; "
+    "token_fault": "str: what the token's own times say of the attempt: expired, not valid yet, or '' if it was valid; "
     "None without a token, or too near to tell.",
     "token_issued_at": "str: from when the token is valid, RFC 3339; None if it does not say.",
     "token_room": "str: the room that the token is for; None if it does not say.",
@@ -44,7 +44,7 @@ _VALIDATE = "/rtc/validate"
 _REFUSALS = (
     ("key", re.compile(r"invalid API key", re.I)),
     ("signature", re.compile(r"signature|cryptographic primitive", re.I)),
-    ("not_yet_valid", re.compile(r"not valid yet|\bnbf\b", re.I)),
+    ("not valid yet", re.compile(r"not valid yet|\bnbf\b", re.I)),
     ("expired", re.compile(r"expired|\bexp\b", re.I)),
 )
 _CLOUD = ".livekit.cloud"
@@ -92,6 +92,15 @@ def told_by_token(
         "token_agents": _agents(claims.get("roomConfig")),
         "token_may_publish": video.get("canPublish", True) is True,
     }
+
+
+def fault_in(access: Mapping[str, Any]) -> str:
+    """Say in a sentence why the person cannot get in, by signals of L(SIGNALS); empty if these know of no reason."""
+    if access.get("url_failure"):
+        return f"no LiveKit server answers at the browser's URL: {access['url_failure']}"
+    if access.get("token_refused") in ("key", "signature"):
+        return f"LiveKit refuses the person's token for its {access['token_refused']}"
+    return f"the person's token was {access['token_fault']} at the attempt" if access.get("token_fault") else ""
 
 
 def identity_of(token: object) -> str | None:
@@ -142,7 +151,7 @@ def _fault(begins: float | None, ends: float | None, at: float, precision: float
     if at - precision > ends + LEEWAY_S:
         return "expired"
     if begins is not None and at + precision < begins - LEEWAY_S:
-        return "not_yet_valid"
+        return "not valid yet"
     sure = at + precision <= ends + LEEWAY_S and (begins is None or at - precision >= begins - LEEWAY_S)
     return "" if sure else None
 

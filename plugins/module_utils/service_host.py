@@ -22,8 +22,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.service_log impor
 SIGNALS = {
     "port": "int|None: the port that the service listens on, as the inventory or the unit says; None if neither does",
     "port_open": "bool|None: something on the host accepts connections to that port; None if it is not known",
-    "kernel_faults": "list[str]|None: what the kernel complained of in the window: under_voltage, out_of_memory; None if "
-    "its log cannot be read, or does not reach back",
+    "kernel_faults": "list[str]|None: what the kernel complained of in the window: under_voltage, out_of_memory; None "
+    "if its log cannot be read, or does not reach back",
     "kernel_first": "str|None: the first such line, at most 200 characters",
     "sudo_without_password": "bool|None: False if sudo would ask this user for a password to start the unit; True only "
     "if it says that it would not",
@@ -99,7 +99,9 @@ def kernel_signals(frame: Frame, deadline: float) -> dict[str, Any]:
     window = frame.since + frame.offset, frame.until + frame.offset
     query = journal.Query("", *window, "|".join(_KERNEL_FAULTS.values()))
     reading = journal.read(query, lambda entry: entry.text, greps=journal.can_grep(deadline), deadline=deadline)
-    found = [kind for kind, pattern in _KERNEL_FAULTS.items() if any(re.search(pattern, text) for text in reading.items)]
+    found = [
+        kind for kind, pattern in _KERNEL_FAULTS.items() if any(re.search(pattern, text) for text in reading.items)
+    ]
     return {
         "kernel_faults": found if found or (reading.readable and reading.complete) else None,
         "kernel_first": clip(redact(reading.items[0]), 200) if reading.items else None,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's stand-ins for lk, systemctl, timedatectl, journalctl and sudo, called where a collector would start a process.
+"""The lab's stand-ins for lk, systemd's programs, ps and sudo, called where a collector would start a process.
 
 What they print is what they print as programs.
 """

@@ -109,6 +109,9 @@ def _unanswered(error: LiveKitError, access: Mapping[str, Any]) -> Record:
         signals["credentials_accepted"] = False
     if error.reason == "rate_limited":
         signals["limit_reached"] = True
+    fault = client_access.fault_in(access)
+    if fault:
+        return record("client", "faulty", fault, signals=signals, limits=[str(error)], repeat=_REPEAT)
     return unknown("client", str(error), repeat=_REPEAT, signals=signals)
 
 
@@ -226,7 +229,9 @@ def examine(
     if chosen is None:
         others = f"; {len(occupied)} other sessions are on" if occupied else ""
         summary = f"no room of the attempt is open now, so nothing can be said of it{others}"
-        return record("client", "unknown", summary, signals=signals, limits=[summary, *limits], repeat=_REPEAT)
+        fault = client_access.fault_in(access)
+        state = "faulty" if fault else "unknown"
+        return record("client", state, fault or summary, signals=signals, limits=[summary, *limits], repeat=_REPEAT)
     now = float(options.get("now") or time.time())
     signals.update(_told_by_room(chosen, now))
     if is_waiting(chosen):

@@ -97,10 +97,11 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         return unknown("service", f"voiceops_service_pattern: expected a regular expression: {exc}")
     frame = _frame(options, unit, pattern)
     deadline -= _RESERVE_S
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=4) as pool:
         asked = pool.submit(systemd.show, unit, deadline)
         synchronized = pool.submit(systemd.ntp_synchronized, deadline)
         host = pool.submit(_host_signals, asked, options, frame, deadline)
+        kernel = pool.submit(service_host.kernel_signals, frame, deadline)
         logs = read_logs(frame, deadline)
         shown = asked.result()
         entries = mark(logs.window.items, frame.probes, frame.synthetic_users)
@@ -110,6 +111,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
             "ntp_synchronized": synchronized.result(),
             "local_time_offset_ms": round(frame.offset * 1000),
             **host.result(),
+            **kernel.result(),
         }
     if not (signals["kernel_faults"] or signals["journal_covers"]):
         signals["kernel_faults"] = None
@@ -156,7 +158,6 @@ def _host_signals(
     unit = asked.result().properties
     return {
         **service_host.port_signals(options.get("service_port"), unit, deadline),
-        **service_host.kernel_signals(frame, deadline),
         **service_host.sudo_signals(frame.unit, deadline),
         **service_files.environment_signals(
             unit,

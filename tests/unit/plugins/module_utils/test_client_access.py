@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.client_access import (
     claims_of,
+    fault_in,
     identity_of,
     project_of,
     refusal,
@@ -53,9 +54,9 @@ def test_the_claims_are_read_with_and_without_padding() -> None:
         (-3600, -92, 0, "expired"),
         (-3600, -90, 0, None),
         (-3600, -28, 0, ""),
-        (92, 3600, 0, "not_yet_valid"),
+        (92, 3600, 0, "not valid yet"),
         (90, 3600, 0, None),
-        (420, 3600, 0, "not_yet_valid"),
+        (420, 3600, 0, "not valid yet"),
         (420, 3600, 420_000, ""),
         (-10, 3600, None, ""),
         (None, 3600, 0, ""),
@@ -108,6 +109,20 @@ def test_the_project_of_a_url(url: object, project: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("access", "sentence"),
+    [
+        ({}, ""),
+        ({"url_failure": "", "token_refused": "expired", "token_fault": ""}, ""),
+        ({"url_failure": "dns"}, "no LiveKit server answers at the browser's URL: dns"),
+        ({"token_refused": "key", "token_fault": "expired"}, "LiveKit refuses the person's token for its key"),
+        ({"token_fault": "not valid yet"}, "the person's token was not valid yet at the attempt"),
+    ],
+)
+def test_what_keeps_the_person_out(access: dict[str, Any], sentence: str) -> None:
+    assert fault_in(access) == sentence
+
+
+@pytest.mark.parametrize(
     ("exchange", "failure"),
     [
         ({"status": 200}, ""),
@@ -134,8 +149,8 @@ def test_why_no_livekit_answers(exchange: dict[str, Any], failure: str | None) -
         (401, "invalid authorization token: go-jose/go-jose: error in cryptographic primitive", "signature"),
         (401, "invalid authorization token: token signature is invalid: signature is invalid", "signature"),
         (401, "invalid authorization token: token has invalid claims: token is expired", "expired"),
-        (401, "invalid authorization token: token has invalid claims: token is not valid yet", "not_yet_valid"),
-        (401, "go-jose/go-jose/jwt: validation failed, token not valid yet (nbf)", "not_yet_valid"),
+        (401, "invalid authorization token: token has invalid claims: token is not valid yet", "not valid yet"),
+        (401, "go-jose/go-jose/jwt: validation failed, token not valid yet (nbf)", "not valid yet"),
         (401, "permissions denied", "other"),
         (404, "invalid API key", None),
         (None, "", None),

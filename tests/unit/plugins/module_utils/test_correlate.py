@@ -118,6 +118,12 @@ def test_the_inspector_of_a_host_that_is_unreachable_does_not_make_the_tunnel_so
     assert "mac could not be reached" in tunnel["limits"]
 
 
+@pytest.mark.parametrize("name", ["started_at", "frontend_built_at", "env_changed_at"])
+def test_a_time_of_the_host_is_put_on_the_measured_clock(name):
+    given = evidence({"service": {name: at("22:31:00"), "local_time_offset_ms": 0}})
+    assert service_of(correlate(given, on(RUN, clocks=clock(5000))))[name] == at("22:30:55")
+
+
 @pytest.mark.parametrize(
     ("secret", "began", "older"),
     [

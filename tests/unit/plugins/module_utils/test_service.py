@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import service_host
 from ansible_collections.voiceops.livekit.plugins.module_utils.journal import ENTRY_LIMIT
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import service
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339, span
@@ -407,6 +408,13 @@ def test_what_the_kernel_complains_of(pi: Pi, line: str, faults: list[str]) -> N
 def test_a_kernel_that_might_not_have_been_heard_is_not_silent(pi: Pi, host: dict[str, Any]) -> None:
     pi(CONTROL, **host)
     assert collect()["signals"]["kernel_faults"] is None
+
+
+def test_a_kernel_log_that_is_read_too_slowly_is_not_silent(pi: Pi) -> None:
+    pi(CONTROL)
+    frame = service._frame({"now": NOW, "attempt": ATTEMPT}, UNIT, "internal")
+    assert service_host.kernel_signals(frame, time.monotonic() + AMPLE_S)["kernel_faults"] == []
+    assert service_host.kernel_signals(frame, time.monotonic())["kernel_faults"] is None
 
 
 @pytest.mark.parametrize(

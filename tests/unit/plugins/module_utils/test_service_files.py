@@ -152,6 +152,11 @@ def test_no_host_is_absent_from_scripts_that_were_not_all_read(tmp_path: Path, m
     assert frontend(tmp_path)["frontend_hosts"] is None
 
 
+def test_scripts_that_are_not_there_name_no_host_for_certain(tmp_path: Path) -> None:
+    write(tmp_path / ".next/BUILD_ID", "4Vq1")
+    assert frontend(tmp_path)["frontend_hosts"] is None
+
+
 def test_a_service_without_a_build_has_no_frontend(tmp_path: Path) -> None:
     write(tmp_path / ".env", "NEXT_PUBLIC_LIVEKIT_URL=wss://a.livekit.cloud")
     for signals in (frontend(tmp_path), service_files.frontend_signals({}, 0.0, time.monotonic() + AMPLE_S)):

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +67,12 @@ def test_whether_a_unit_was_up(state: str | None, entered: int | None, left: int
 )
 def test_timestamps_of_systemctl(text: str, at: float | None) -> None:
     assert systemd.moment({"T": text}, "T") == at
+
+
+def test_a_property_on_several_lines_keeps_them_all(program: Callable[[str, str], Path]) -> None:
+    files = ["/etc/default/app (ignore_errors=yes)", "/home/pi/app/a b.env (ignore_errors=no)"]
+    shown = "".join(f"EnvironmentFiles={file}\\n" for file in files)
+    program("systemctl", f"#!/bin/sh\nprintf 'LoadState=loaded\\n{shown}Environment=A=B\\n'\n")
+    properties = systemd.show("app", time.monotonic() + 20.0).properties
+    assert properties["EnvironmentFiles"].splitlines() == files
+    assert properties["Environment"] == "A=B"

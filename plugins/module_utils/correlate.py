@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch
-from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers import agent as agent_layer
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector, worker
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
 from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import mark, summarise
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
@@ -75,15 +76,20 @@ class Run:
 def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Record] | None = None) -> dict[str, Any]:
     """Return C(evidence) (merged), C(timeline) and C(red_herrings).
 
-    C(extra) may hold C(inspector), the tunnel's record from its own host, and C(agent_after), the agent's record after
-    the dispatch probe. The time line has C([{at, layer, host, what, self}]) in the order of time. Red herrings are
-    sentences: what looks like a cause and is none.
+    C(extra) may hold C(inspector), the tunnel's record from its own host, C(worker), that of an agent worker which the
+    team runs itself, and C(agent_after), the agent's record after the dispatch probe. The time line has
+    C([{at, layer, host, what, self}]) in the order of time. Red herrings are sentences: what looks like a cause and is
+    none.
     """
     extra = extra or {}
     merged = copy.deepcopy(dict(evidence))
     probes = [*run.probes, *(probe for record in merged.values() for probe in record.get("probes") or [])]
     if "inspector" in extra:
         merged["tunnel"] = _with_inspector(merged.get("tunnel"), extra["inspector"])
+    if "worker" in extra:
+        merged["agent"] = _with_worker(merged.get("agent"), extra["worker"])
+    elif "agent" in merged:
+        merged["agent"]["signals"].update(dict.fromkeys(worker.SIGNALS), worker_self_hosted=False)
     if "tunnel" in merged and "secrets" in merged:
         signals = merged["tunnel"]["signals"]
         secret = (merged["secrets"]["signals"].get("updated_at") or {}).get(URL_SECRET)
@@ -161,6 +167,32 @@ def _with_inspector(tunnel: Record | None, found: Record) -> Record:
         "signals": {**tunnel["signals"], **signals},
         "events": [*tunnel["events"], *found["events"]],
         "limits": [*tunnel["limits"], *found["limits"]],
+    }
+
+
+def _with_worker(agent: Record | None, found: Record) -> Record:
+    """Add what the worker's host tells to the agent's record; what its log tells stands in where lk has no log."""
+    own = {name: found["signals"].get(name) for name in worker.SIGNALS}
+    said = own["worker_said"]
+    signals = {**(agent["signals"] if agent else dict.fromkeys(agent_layer.SIGNALS)), **own, "worker_self_hosted": True}
+    by_its_log = {
+        "name": own["worker_name"],
+        "log_registered": own["worker_registered"],
+        "log_job_received": True if own["worker_jobs_received"] else None,
+        "log_crashed": None if said is None else "crashed" in said,
+        "log_errors": own["worker_errors"],
+        "log_codes": own["worker_codes"],
+    }
+    signals.update({name: value for name, value in by_its_log.items() if signals.get(name) is None})
+    if agent is None or agent["state"] == "unknown":
+        return {**copy.deepcopy(found), "signals": signals}
+    return {
+        **agent,
+        "state": "faulty" if found["state"] == "faulty" else agent["state"],
+        "summary": f"{agent['summary']}; {found['summary']}",
+        "signals": signals,
+        "events": [*agent["events"], *found["events"]],
+        "limits": [*agent["limits"], *found["limits"]],
     }
 
 

@@ -17,8 +17,8 @@ Record = dict[str, Any]
 
 
 def record_layer(asked: str) -> str:
-    """The layer that what was asked belongs to: the inspector is the tunnel's, and an agent may be asked twice."""
-    return {"inspector": "tunnel", "agent_after": "agent"}.get(asked, asked)
+    """The layer that what was asked belongs to: the inspector is the tunnel's; agent and worker are one."""
+    return {"inspector": "tunnel", "agent_after": "agent", "worker": "agent"}.get(asked, asked)
 
 
 def event(at: str, what: str, *, ours: bool = False) -> dict[str, Any]:

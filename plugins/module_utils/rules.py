@@ -53,6 +53,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.layers import (
     secrets,
     service,
     tunnel,
+    worker,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS
 
@@ -84,6 +85,8 @@ SETTINGS = {
     "service_host": "str: the inventory's name of the service's host",
     "service_unit": "str: the service's systemd unit",
     "tunnel_host": "str: the inventory's name of the tunnel's host",
+    "worker_host": "str: the inventory's name of the host of a worker that the team runs itself",
+    "worker_unit": "str: its systemd unit",
 }
 
 _RULE_TYPES: dict[str, tuple[type, ...]] = {
@@ -133,7 +136,7 @@ def vocabulary() -> Vocabulary:
         "secrets": secrets.SIGNALS,
         "callback": callback.SIGNALS,
         "service": {**service.SIGNALS, **correlate.SIGNALS},
-        "agent": agent.SIGNALS,
+        "agent": {**agent.SIGNALS, **worker.SIGNALS},
         "dispatch": dispatch.SIGNALS,
     }
     known = {layer: {**COMMON_SIGNALS, **signals} for layer, signals in layers.items()}

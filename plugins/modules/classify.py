@@ -28,6 +28,9 @@ options:
   inspector:
     description: The record of ngrok's inspector, from the tunnel's host.
     type: dict
+  worker:
+    description: The record of an agent worker that the team runs itself, from its host.
+    type: dict
   agent_after:
     description: A second record of the layer V(agent), gathered after a dispatch probe.
     type: dict
@@ -210,6 +213,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import p
 ARGUMENT_SPEC: dict[str, Any] = {
     "evidence": {"type": "dict", "required": True},
     "inspector": {"type": "dict"},
+    "worker": {"type": "dict"},
     "agent_after": {"type": "dict"},
     "attempt": {"type": "dict", "required": True},
     "started_at": {"type": "float"},
@@ -255,7 +259,7 @@ def judge(params: dict[str, Any]) -> dict[str, Any]:
         agent_name=params["settings"].get("agent_name") or "",
         dispatch_deadline_s=params["dispatch_deadline"],
     )
-    extra = {name: params[name] for name in ("inspector", "agent_after") if params[name]}
+    extra = {name: params[name] for name in ("inspector", "worker", "agent_after") if params.get(name)}
     found = correlate(params["evidence"], run, extra)
     found["evidence"] = with_all_layers(found["evidence"])
     settings = {name: value for name, value in params["settings"].items() if value not in ("", None)}

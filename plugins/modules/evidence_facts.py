@@ -24,12 +24,12 @@ options:
     description:
       - The layers to ask on this host.
       - V(client), V(tunnel) and V(callback) belong on the controller, V(secrets) and V(agent) on the host whose C(lk)
-        is
-        logged in, V(service) on the host of the callback API, V(inspector) on the host that runs ngrok.
+        is logged in, V(service) on the host of the callback API, V(inspector) on the host that runs ngrok, V(worker)
+        on the host of an agent worker that runs as a systemd unit.
       - V(agent_after) is V(agent), asked again after a dispatch probe.
     type: list
     elements: str
-    choices: [client, tunnel, inspector, secrets, callback, service, agent, agent_after]
+    choices: [client, tunnel, inspector, secrets, callback, service, agent, worker, agent_after]
     required: true
   gathered:
     description:
@@ -146,6 +146,17 @@ options:
     type: list
     elements: str
     default: []
+  worker_unit:
+    description: The systemd unit of an agent worker that the team runs itself.
+    type: str
+    default: livekit-agent
+  worker_url:
+    description: The address of that worker's own HTTP server, on its host.
+    type: str
+    default: http://127.0.0.1:8081
+  server_unit:
+    description: The systemd unit of livekit-server, where it runs on the worker's host.
+    type: str
   inspector_url:
     description: The address of ngrok's inspector on the tunnel's host.
     type: str
@@ -243,10 +254,10 @@ ansible_facts:
             url_failure: {description: "Why no LiveKit server answers at the browser's URL: dns, refused, tls or
               not_livekit; '' if one does; None if it was not asked, or the fault may be this network's.", type: str,
               returned: always}
-            token_refused: {description: "Why LiveKit refuses the person's token now: key, signature, expired,
-              not_yet_valid, other; '' if it does not; None if no token is given, or LiveKit did not say.", type: str,
+            token_refused: {description: "Why LiveKit refuses the person's token now: key, signature, expired, not
+              valid yet, other; '' if it does not; None if no token is given, or LiveKit did not say.", type: str,
               returned: always}
-            token_fault: {description: "What the token's own times say of the attempt: expired, not_yet_valid, or ''
+            token_fault: {description: "What the token's own times say of the attempt: expired, not valid yet, or ''
               if it was valid; None without a token, or too near to tell.", type: str, returned: always}
             token_issued_at: {description: "From when the token is valid, RFC 3339; None if it does not say.", type:
               str, returned: always}
@@ -498,6 +509,83 @@ ansible_facts:
             project: {description: "The project that lk used, by name or subdomain.", type: str, returned: always}
             configured_project: {description: "The project's subdomain in the livekit.toml of the agent's folder; None
               without one.", type: str, returned: always}
+        worker:
+          description: The record of the layer. Its signals follow; null means that a value is not known.
+          returned: when O(layers) has it
+          type: complex
+          contains:
+            worker_self_hosted: {description: "The inventory names a host of voice_worker; filled in when the evidence
+              is brought together.", type: bool, returned: always}
+            worker_unit_found: {description: "Systemd knows the worker's unit; None if it could not be asked.", type:
+              bool, returned: always}
+            worker_active: {description: "The unit is up now.", type: bool, returned: always}
+            worker_result: {description: "How its last run ended, as systemd says it: success, exit-code, oom-kill,
+              ….", type: str, returned: always}
+            worker_exit_status: {description: "The exit status of that.", type: int, returned: always}
+            worker_journal_readable: {description: "This user may read the system's journal; None if it could not be
+              asked.", type: bool, returned: always}
+            worker_registered: {description: "By its log, it is registered with LiveKit now; None if the log does not
+              tell.", type: bool, returned: always}
+            worker_registered_at: {description: "When it last registered, RFC 3339, the controller's clock.", type:
+              str, returned: always}
+            worker_registered_at_attempt: {description: "It was registered when the user tried.", type: bool,
+              returned: always}
+            worker_state_at_attempt: {description: "Registered, starting, connecting, gave_up or stopped; None if that
+              changed within the precision of when the user tried, or the log does not tell.", type: str, returned:
+              always}
+            worker_registered_after: {description: "When it registered first after the attempt, RFC 3339; '' if it did
+              not.", type: str, returned: always}
+            worker_startup_s: {description: "Seconds that the start took in which the attempt fell; 0 if it fell in
+              none.", type: float, returned: always}
+            worker_gave_up: {description: "It gave up connecting, after its last start.", type: bool, returned:
+              always}
+            worker_connect_failure: {description: "Why it could not connect at the attempt, or cannot now:
+              credentials, tls, dns, not_livekit or unreachable; '' if it could.", type: str, returned: always}
+            worker_connect_error: {description: "The line that says so.", type: str, returned: always}
+            worker_connect_failed_at: {description: "When that was, RFC 3339.", type: str, returned: always}
+            worker_name: {description: "The agent's name that it registered with; None where its log does not tell, as
+              JavaScript's.", type: str, returned: always}
+            worker_deployment: {description: "The deployment that it registered with.", type: str, returned: always}
+            worker_project_host: {description: "The host of the LiveKit server that it connects to.", type: str,
+              returned: always}
+            worker_full_at_attempt: {description: "It was marked as full when the user tried.", type: bool, returned:
+              always}
+            worker_full_s: {description: "Seconds for which it was; the shortest such phase in the span.", type:
+              float, returned: always}
+            worker_briefly_full: {description: "A phase was shorter than 15 s, as one accepted job makes it that is
+              not started yet.", type: bool, returned: always}
+            worker_idle_at_attempt: {description: "It had got no job since its start; None if it had, for that may
+              have ended.", type: bool, returned: always}
+            worker_jobs_received: {description: "Job requests in the attempt's span, ours left out; 0 only if one
+              would be heard.", type: int, returned: always}
+            worker_said: {description: "What its log tells of jobs in that span, such as pool_broken, rejected or
+              crashed.", type: list, returned: always}
+            worker_errors: {description: "The newest error lines of that span, redacted, at most 5.", type: list,
+              returned: always}
+            worker_codes: {description: "Error codes in that span.", type: list, returned: always}
+            worker_flapping: {description: "Thrice or more in the window it lost its connection, or registered without
+              a start.", type: bool, returned: always}
+            server_not_dispatched: {description: "Room jobs in the span for which livekit-server knew no worker; 0
+              only if heard.", type: int, returned: always}
+            server_no_response: {description: "Such jobs for which no node had the worker that was known.", type: int,
+              returned: always}
+            server_no_capacity: {description: "Such jobs for which all workers were full.", type: int, returned:
+              always}
+            server_timed_out: {description: "Such jobs for which a worker answered too late.", type: int, returned:
+              always}
+            server_worker_left: {description: "Jobs of the span whose worker left the room.", type: int, returned:
+              always}
+            server_missing_names: {description: "The agent names that were not found.", type: list, returned: always}
+            server_assigned_elsewhere: {description: "Jobs of the span that went to another worker than this one.",
+              type: int, returned: always}
+            worker_http_answers: {description: "The worker's HTTP server answers; None if it could not be asked.",
+              type: bool, returned: always}
+            worker_type: {description: "JT_ROOM or JT_PUBLISHER, by the worker's HTTP server.", type: str, returned:
+              always}
+            worker_active_jobs: {description: "Jobs that it runs now, by its HTTP server.", type: int, returned:
+              always}
+            worker_load: {description: "Its load now, 0 to 1, by its HTTP server; None of a JavaScript worker.", type:
+              float, returned: always}
     voiceops_clock:
       description: >-
         The host's clock against the controller's, as C(offset_ms) and C(uncertainty_ms); empty where nothing was
@@ -517,7 +605,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 
-LAYERS = ("agent", "agent_after", "callback", "client", "inspector", "secrets", "service", "tunnel")
+LAYERS = ("agent", "agent_after", "callback", "client", "inspector", "secrets", "service", "tunnel", "worker")
 ARGUMENT_SPEC: dict[str, Any] = {
     "layers": {"type": "list", "elements": "str", "choices": list(LAYERS), "required": True},
     "gathered": {"type": "dict", "default": {}},
@@ -558,6 +646,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "service_pattern": {"type": "str", "default": "internal"},
     "service_port": {"type": "int"},
     "service_required_env": {"type": "list", "elements": "str", "default": []},
+    "worker_unit": {"type": "str", "default": "livekit-agent"},
+    "worker_url": {"type": "str", "default": "http://127.0.0.1:8081"},
+    "server_unit": {"type": "str"},
     "inspector_url": {"type": "str", "default": "http://127.0.0.1:4040"},
     "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
 }
@@ -592,6 +683,10 @@ def collector(layer: str) -> Collector:
         from ansible_collections.voiceops.livekit.plugins.module_utils.layers import service
 
         return service.collect
+    if layer == "worker":
+        from ansible_collections.voiceops.livekit.plugins.module_utils.layers import worker
+
+        return worker.collect
     from ansible_collections.voiceops.livekit.plugins.module_utils.layers import agent
 
     return agent.collect

@@ -24,7 +24,7 @@ import yaml
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import record, unknown
 
-SITUATIONS = Path(__file__).resolve().parent.parent / "scenarios" / "situations.yml"
+SITUATIONS = Path(__file__).resolve().parent.parent / "scenarios" / "evidence" / "situations.yml"
 ATTEMPT = {
     "at": "2026-02-06T22:39:00.000Z",
     "source": "given",

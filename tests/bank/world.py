@@ -173,7 +173,7 @@ class World:
             return dispatch.probe(options, deadline, cold)
 
     def _judged(self, run: dict[str, Any], records: dict[str, Record]) -> dict[str, Any]:
-        apart = {name: records.get(name) for name in ("inspector", "agent_after")}
+        apart = {name: records.get(name) for name in ("inspector", "worker", "agent_after")}
         settings = {name: value for name, value in self._settings(records).items() if value}
         self.context = {"attempt": run["attempt"], "settings": settings}
         offset_ms = round(self.scenario["pi"]["clock_offset"] * 1000)

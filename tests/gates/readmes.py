@@ -26,7 +26,7 @@ SIGNALS_OF = {
     "secrets": ["layers.secrets"],
     "callback": ["layers.callback"],
     "service": ["layers.service"],
-    "agent": ["layers.agent"],
+    "agent": ["layers.agent", "layers.worker"],
     "dispatch": ["dispatch"],
 }
 

@@ -14,7 +14,7 @@ import yaml
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import record
 
 SITUATIONS: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
-    (Path(__file__).resolve().parents[1] / "scenarios" / "situations.yml").read_text(encoding="utf-8")
+    (Path(__file__).resolve().parents[1] / "scenarios" / "evidence" / "situations.yml").read_text(encoding="utf-8")
 )
 HEALTHY, ASLEEP, STAYS_ASLEEP, NO_AGENT_CAME, NOT_PROBED, PERSON_WAITS, SILENCE_UNPROVEN = (
     SITUATIONS[name]

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import edge
-from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import Exchange, parse_url, request
+from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import Exchange, parse_url, proxy_in_the_way, request
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import LiveKitError, http_url
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import attempt_moment, rfc3339
 
@@ -25,7 +25,7 @@ SIGNALS: dict[str, str] = {
     "project": "str: the LiveKit Cloud project of the URL that the browser uses; None if it is no such URL.",
     "asked_project": "str: that of the URL which this diagnosis asks; None if it is no such URL.",
     "url_failure": "str: why no LiveKit server answers at the browser's URL: dns, refused, tls or not_livekit; '' if "
-    "one does; None if it was not asked, or the fault may be this network's.",
+    "one does; None if that URL is not given, or the fault may be this network's.",
     "token_refused": "str: why LiveKit refuses the person's token now: key, signature, expired, not valid yet, other; "
     "'' if it does not; None if no token is given, or LiveKit did not say.",
     "token_fault": "str: what the token's own times say of the attempt: expired, not valid yet, or '' if it was valid; "
@@ -121,7 +121,12 @@ def ask(options: Mapping[str, Any], deadline: float) -> dict[str, Any]:
     if claims_of(token):
         headers["Authorization"] = f"Bearer {token}"
     exchange = request(target, deadline=deadline, headers=headers)
-    return {"url_failure": url_failure(exchange), "token_refused": refusal(exchange) if claims_of(token) else None}
+    # Of the URL that this diagnosis was given it is not known whether the browser uses it, too.
+    sure = bool(options.get("client_url")) and not proxy_in_the_way(target)
+    return {
+        "url_failure": url_failure(exchange) if sure else None,
+        "token_refused": refusal(exchange) if claims_of(token) else None,
+    }
 
 
 def url_failure(exchange: Exchange) -> str | None:

@@ -252,8 +252,8 @@ ansible_facts:
             asked_project: {description: "That of the URL which this diagnosis asks; None if it is no such URL.",
               type: str, returned: always}
             url_failure: {description: "Why no LiveKit server answers at the browser's URL: dns, refused, tls or
-              not_livekit; '' if one does; None if it was not asked, or the fault may be this network's.", type: str,
-              returned: always}
+              not_livekit; '' if one does; None if that URL is not given, or the fault may be this network's.", type:
+              str, returned: always}
             token_refused: {description: "Why LiveKit refuses the person's token now: key, signature, expired, not
               valid yet, other; '' if it does not; None if no token is given, or LiveKit did not say.", type: str,
               returned: always}

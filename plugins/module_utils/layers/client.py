@@ -62,8 +62,6 @@ SETTLED_AFTER_S = 20.0
 # A dispatch and its person come together; what is this much older was for somebody else, or for an earlier stay.
 EARLIER_S = 10.0
 TOGETHER_S = 60.0
-# Failures of the server API that a wrong URL may be the reason of.
-_PERHAPS_THE_URLS = ("unavailable", "not_found", "protocol")
 _REPEAT = "lk room list && lk room participants list ROOM && lk dispatch list ROOM"
 
 Room = dict[str, Any]
@@ -86,8 +84,6 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
             offset_ms = api.clock_offset_ms
     except LiveKitError as error:
         access.update(client_access.told_by_token(token, attempt, now, None))
-        if not given and error.reason in _PERHAPS_THE_URLS:
-            access.update(client_access.ask(options, last))
         return _unanswered(error, access)
     if token and client_access.claims_of(token) is None:
         limits.append("voiceops_client_token: expected a JWT, got something else, which tells nothing")

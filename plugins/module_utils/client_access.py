@@ -17,7 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import edge
-from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import Exchange, parse_url, proxy_in_the_way, request
+from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import (
+    Exchange,
+    parse_url,
+    proxy_in_the_way,
+    request,
+)
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import LiveKitError, http_url
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import attempt_moment, rfc3339
 

@@ -173,14 +173,10 @@ class World:
             return dispatch.probe(options, deadline, cold)
 
     def _judged(self, run: dict[str, Any], records: dict[str, Record]) -> dict[str, Any]:
-        apart = {name: records.get(name) for name in ("inspector", "worker", "agent_after")}
-        settings = {name: value for name, value in self._settings(records).items() if value}
-        self.context = {"attempt": run["attempt"], "settings": settings}
         offset_ms = round(self.scenario["pi"]["clock_offset"] * 1000)
         reached = self.scenario["pi"]["state"] in ("up", "no_systemd")
         params = {
-            "evidence": {layer: item for layer, item in records.items() if layer not in apart},
-            **apart,
+            "evidence": records,
             "attempt": run["attempt"],
             "started_at": run["started_at"],
             "probes": run["probes"],
@@ -188,17 +184,19 @@ class World:
             "hosts": HOSTS,
             "synthetic_users": self._options()["synthetic_users"],
             "dispatch_deadline": self.variables["voiceops_dispatch_deadline"],
-            "settings": settings,
+            "settings": self._settings(),
             "rules_dir": str(RULES),
             "extra_rules_dir": None,
         }
-        return judge(params)
+        judged = judge(params)
+        self.context = {"attempt": run["attempt"], "settings": judged["settings"]}
+        return judged
 
-    def _settings(self, records: dict[str, Record]) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         known = self._options()
         return {
             "agent_dir": known["agent_dir"],
-            "agent_id": known.get("agent_id") or records["agent"]["signals"].get("id") or "",
+            "agent_id": known.get("agent_id") or "",
             "agent_name": known["agent_name"],
             "callback_url": known["callback_url"],
             "service_host": "pi-hub",

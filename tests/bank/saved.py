@@ -44,21 +44,9 @@ SETTINGS = {
     "tunnel_host": "mac",
 }
 Scenario = dict[str, Any]
-KEYS = {
-    "name",
-    "title",
-    "like",
-    "evidence",
-    "without",
-    "unreachable",
-    "unknown",
-    "missing",
-    "attempt",
-    "settings",
-    "expected",
-}
 # How a layer can be missing: the scenario's key, and the word for it in the scenario's name.
 WAYS = {"without": "not-asked", "unreachable": "unreachable", "unknown": "unknown"}
+KEYS = {"name", "title", "like", "evidence", *WAYS, "missing", "attempt", "settings", "expected"}
 
 
 class SavedError(ValueError):
@@ -75,8 +63,8 @@ def situations() -> dict[str, dict[str, dict[str, Any]]]:
 def spread(scenario: Scenario) -> list[Scenario]:
     """Give the scenario itself, and one for each layer and each way in which that layer can be missing.
 
-    C(missing) has C([{layers, ways, expected}]); without C(ways) it is for all of them. Each layer must have been spoken
-    of in each way once. Raises L(SavedError).
+    C(missing) has C([{layers, ways, expected}]); without C(ways) it is for all of them. Each layer must have
+    been spoken of in each way once. Raises L(SavedError).
     """
     plain = {key: value for key, value in scenario.items() if key != "missing"}
     found = [plain]

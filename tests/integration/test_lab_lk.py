@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stand-in C(lk), compared with what the real one prints, above all at 2.13.2 and 2.18.2, by its sources and documents.
+"""The stand-in C(lk), compared with what the real one prints by its sources and documents, most at 2.13.2 and 2.18.2.
 
 With C(LAB_REAL_LK) set to the path of a real C(lk) of one of these versions, the same comparisons are made with it.
 """

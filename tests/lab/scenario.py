@@ -72,7 +72,7 @@ def load(path: str | Path, now: float, variant: str = "") -> Scenario:
 
 
 def variants(path: str | Path) -> list[str]:
-    """Name the variants of the scenario in the file C(path), which L(load) takes; raises C(ScenarioError) as it does."""
+    """Name the variants of the scenario in the file C(path), for L(load); raises C(ScenarioError) as it does."""
     data = _read(path)
     return list(data.get("variants", {})) if isinstance(data, dict) else []
 

@@ -17,6 +17,7 @@ A rule:
   otherwise     text told if it is ruled out, instead of the condition that failed
   explains      ids of causes that are only effects if this one is confirmed
   look_alikes   ids of causes that are easily taken for this one
+  beside        true for a fault that keeps no agent away by itself: the probe is worth its while all the same
   remedy        id of a remedy; none by default
   unattended    overrides the remedy's
   advice        text: what to do, in words; with the command to type, if there is no remedy
@@ -100,6 +101,7 @@ _RULE_TYPES: dict[str, tuple[type, ...]] = {
     "otherwise": (str,),
     "explains": (list,),
     "look_alikes": (list,),
+    "beside": (bool,),
     "remedy": (str, type(None)),
     "unattended": (str, bool),
     "advice": (str,),
@@ -208,7 +210,8 @@ def _remedy(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
 def _rule(item: Any, file: str, names: Vocabulary) -> Rule:
     given = _checked_keys(item, file, _RULE_TYPES, required=_RULE_REQUIRED)
     where = f"{file}: {given['id']}"
-    rule: Rule = {"state": "fault", "remedy": None, "unattended": "", "otherwise": "", "advice": "", **given}
+    absent = {"state": "fault", "remedy": None, "unattended": "", "otherwise": "", "advice": "", "beside": False}
+    rule: Rule = {**absent, **given}
     rule["unattended"] = _YAML_BOOLEANS.get(rule["unattended"], rule["unattended"])
     _one_of(f"{where}: unattended", rule["unattended"], ("", *UNATTENDED))
     _one_of(f"{where}: layer", rule["layer"], LAYERS)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -18,14 +20,48 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.redact import red
 from ansible_collections.voiceops.livekit.plugins.modules import evidence_facts
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
+# The first exchange may have to connect, which tells little of the clock; over a connection that exists it is quick.
+MOST_SAMPLES, SHARP_ENOUGH_MS = 3, 50.0
+_TIME = re.compile(r"(\d{9,11})(?:\.(\d{9}))?", re.ASCII)
 
-def clock_offset(sent: float, host_began: float, host_ended: float, received: float) -> dict[str, int]:
-    """Bound the host's clock minus the controller's, all in seconds since 1970, by one exchange; milliseconds.
 
-    The host began after C(sent) and ended before C(received), so the offset lies between the two differences.
+class Sample(NamedTuple):
+    """One reading of a host's clock: it showed from C(shown) to C(at_most), somewhen between C(sent) and C(received).
+
+    All are in seconds since 1970; the first two on the host's clock, the others on the controller's.
     """
-    low, high = host_ended - received, host_began - sent
-    return {"offset_ms": round((low + high) * 500), "uncertainty_ms": round(abs(high - low) * 500)}
+
+    sent: float
+    shown: float
+    at_most: float
+    received: float
+
+
+def host_clock(samples: Iterable[Sample]) -> dict[str, float]:
+    """Bound the host's clock minus the controller's by all samples; milliseconds. Empty without a sample.
+
+    Each sample bounds the offset by two differences. Where the bounds of two exclude each other, as when a clock was
+    set in between, the wider of all of them count.
+    """
+    bounds = [((each.shown - each.received) * 1000, (each.at_most - each.sent) * 1000) for each in samples]
+    if not bounds:
+        return {}
+    low, high = max(low for low, _high in bounds), min(high for _low, high in bounds)
+    if low > high:
+        low, high = min(low for low, _high in bounds), max(high for _low, high in bounds)
+    return {"offset_ms": round((low + high) / 2, 1), "uncertainty_ms": round((high - low) / 2, 1)}
+
+
+def read_time(text: str) -> tuple[float, float] | None:
+    """Read what C(date +%s.%N) printed as the earliest and latest time that it means; None if it is no time.
+
+    A date(1) without nanoseconds, such as macOS', prints its whole seconds and some letters.
+    """
+    match = _TIME.match(text.strip())
+    if match is None:
+        return None
+    seconds = float(match[1])
+    return (seconds, seconds + 1) if match[2] is None else (seconds + float(f"0.{match[2]}"),) * 2
 
 
 class ActionModule(ActionBase):
@@ -67,27 +103,37 @@ class ActionModule(ActionBase):
         host = task_vars.get("inventory_hostname", "the host")
         display = Display()
         at_most = float(args.get("deadline") or evidence_facts.ARGUMENT_SPEC["deadline"]["default"])
-        sent = time.time()
-        args["run"]["asked_at"] = sent
         try:
             with progress(display.display, f"{host}: {', '.join(layers)}", at_most_s=at_most):
+                args["run"]["clock"] = self._clock()
                 answer = self._run_module(args, task_vars)
         except AnsibleConnectionFailure as exc:
             why = f"{host} could not be reached over {self._connection.transport}: {redact(str(exc.message)).strip()}"
             return {"ansible_facts": {"voiceops_evidence": self._unknown(layers, why, False), "voiceops_clock": {}}}
-        received = time.time()
         if answer.get("failed"):
             if "ansible_facts" not in answer and "module_stderr" in answer:
                 heard = redact(str(answer["module_stderr"] or answer.get("msg"))).strip()
                 why = f"{host} cannot run the probes: {heard[:300]}"
                 return {"ansible_facts": {"voiceops_evidence": self._unknown(layers, why, True), "voiceops_clock": {}}}
             return answer
-        facts = answer["ansible_facts"]
-        times = facts["voiceops_clock"]
-        facts["voiceops_clock"] = clock_offset(sent, times["began"], times["ended"], received)
-        for record in facts["voiceops_evidence"].values():
+        for record in answer["ansible_facts"]["voiceops_evidence"].values():
             record["signals"]["host_reachable"] = True
         return answer
+
+    def _clock(self) -> dict[str, float]:
+        """Measure the host's clock; where that is this very process' own, there is nothing to measure."""
+        if self._connection.transport == "local":
+            return {"offset_ms": 0.0, "uncertainty_ms": 0.0}
+        samples: list[Sample] = []
+        for _number in range(MOST_SAMPLES):
+            sent = time.time()
+            answer = self._low_level_execute_command("date +%s.%N", sudoable=False)
+            shown = read_time(answer["stdout"])
+            if shown is not None:
+                samples.append(Sample(sent, *shown, time.time()))
+            if samples and host_clock(samples)["uncertainty_ms"] <= SHARP_ENOUGH_MS:
+                break
+        return host_clock(samples)
 
     def _run_module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module on the host; where that is this very process' own, without the cost of another one."""

@@ -20,12 +20,10 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.layers import ins
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
 from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import mark, summarise
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
-    HOST_CLOCK_UNCERTAINTY_S,
+    UNMEASURED_CLOCK_S,
     in_windows,
     parse_time,
-    rfc3339,
     span,
-    window,
 )
 
 # Added to the signals of the layer service: what its journal and the tunnel's inspector say together.
@@ -33,14 +31,20 @@ SIGNALS = {
     "calls": "int|None: calls of the agent in the attempt's span that the journal or the inspector heard; 0 only if "
     "one of the two would have heard a call",
     "call_statuses": "list[int]|None: the API's answers to these calls; empty if there were none",
+    "clock_error_ms": "int|None: the host's clock minus that of LiveKit and the tunnel's edge, else the controller's",
+    "clock_error_uncertainty_ms": "int|None: how far that may be off",
 }
+
+# Whose clocks are told by the Date of their answers: the layer and its signal.
+_SERVER_CLOCKS = {"livekit": ("client", "server_clock_offset_ms"), "edge": ("tunnel", "edge_clock_offset_ms")}
+# A Date has whole seconds, and its way here takes a while.
+DATE_UNCERTAINTY_MS = 1000
 
 # The agent's secret that holds the API's address.
 URL_SECRET = "NEXT_APP_URL"
 CLOCKS_DIFFER_S = 60.0
 # A deploy, and its renewing of the secrets' times, are this near to each other.
 DEPLOY_S = 60.0
-_SHIFTED_SIGNALS = ("started_at", "control_at", "journal_oldest", "frontend_built_at", "env_changed_at")
 # Of which layer, if one of these signals is known, None in those means none.
 _KNOWN_ABSENCES = (
     ("tunnel", ("status", "failure"), ("error_code", "redirect_host", "failure")),
@@ -74,7 +78,7 @@ class Run:
 
 
 def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Record] | None = None) -> dict[str, Any]:
-    """Return C(evidence) (merged), C(timeline) and C(red_herrings).
+    """Return C(evidence) (merged), C(clocks), C(timeline) and C(red_herrings).
 
     C(extra) may hold C(inspector), the tunnel's record from its own host, C(worker), that of an agent worker which the
     team runs itself, and C(agent_after), the agent's record after the dispatch probe. The time line has
@@ -101,13 +105,16 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         merged["secrets"]["signals"]["changed_after_deploy"] = _changed_after(
             merged["secrets"]["signals"].get("last_change"), merged["agent"]["signals"].get("deployed_at")
         )
+    clocks = _clocks(merged, run)
     if "service" in merged:
-        merged["service"] = _on_one_clock(merged["service"], run, probes)
+        merged["service"] = _with_our_marks(merged["service"], run, probes)
         signals = merged["service"]["signals"]
         signals.update(calls_heard(signals, merged["tunnel"]["signals"] if "tunnel" in merged else {}))
+        signals.update(_clock_error(signals, clocks))
     _name_known_absences(merged)
     return {
         "evidence": merged,
+        "clocks": clocks,
         "timeline": _timeline(merged, run, probes),
         "red_herrings": _red_herrings(merged, run, probes),
     }
@@ -225,45 +232,46 @@ def _merge_dispatch(merged: dict[str, Record], agent_after: Record | None, run: 
         signals["agent_log_crashed"] = after["signals"].get("log_crashed")
 
 
-def _on_one_clock(record: Record, run: Run, probes: Sequence[Mapping[str, Any]]) -> Record:
-    """Put the measured clock offset in the place of the collector's estimate, and count again what is the user's."""
-    signals = record["signals"]
-    measured = (run.clocks.get(run.hosts.get("service", "")) or {}).get("offset_ms")
-    assumed = signals.get("local_time_offset_ms")
-    if measured is None or assumed is None:
-        return record
-    shift = (assumed - measured) / 1000
-    within = span(run.attempt, run.started_at, _uncertainty(run))
-    shifted = [{**entry, "at": _shifted(entry["at"], shift)} for entry in record.get("entries") or []]
-    entries = mark(shifted, probes, run.synthetic_users)
-    signals = {**signals, **{name: _shifted(signals.get(name), shift) for name in _SHIFTED_SIGNALS}}
-    signals["local_time_offset_ms"] = measured
+def _with_our_marks(record: Record, run: Run, probes: Sequence[Mapping[str, Any]]) -> Record:
+    """Count again what is the user's, now that all probes of this run are known."""
+    entries = mark(record.get("entries") or [], probes, run.synthetic_users)
+    signals = dict(record["signals"])
     if signals.get("callbacks") is not None and len(entries) == signals.get("entries_seen"):
+        within = span(run.attempt, run.started_at, _uncertainty(record))
         signals.update(summarise(entries, within, probes, run.synthetic_users))
-    if signals.get("silence_counts") and not _read_all(signals, run, within, shift):
-        signals["silence_counts"] = None
-    events = [{**event, "at": _shifted(event["at"], shift)} for event in record["events"]]
-    return {**record, "signals": signals, "entries": entries, "events": events}
+    return {**record, "signals": signals, "entries": entries}
 
 
-def _read_all(signals: Mapping[str, Any], run: Run, within: tuple[float, float], shift: float) -> bool:
-    """Whether by the measured clock, too, the journal and the service's life reach over the attempt's span."""
-    since, until = window(run.attempt, run.started_at)
-    begins = [parse_time(signals.get("journal_oldest")), parse_time(signals.get("started_at")), since + shift]
-    return (
-        all(begin is not None and begin <= within[0] for begin in begins)
-        and max(until, within[1]) + shift >= within[1] - HOST_CLOCK_UNCERTAINTY_S
-    )
+def _uncertainty(service: Record) -> float:
+    """Give how far the service's times may be off, in seconds."""
+    uncertainty_ms = service["signals"].get("local_time_uncertainty_ms")
+    return UNMEASURED_CLOCK_S if uncertainty_ms is None else float(uncertainty_ms) / 1000
 
 
-def _uncertainty(run: Run) -> float:
-    clock = run.clocks.get(run.hosts.get("service", "")) or {}
-    return float(clock.get("uncertainty_ms") or 0) / 1000
+def _clocks(evidence: Mapping[str, Record], run: Run) -> dict[str, Any]:
+    """Add the clocks of LiveKit and of the tunnel's edge, by the Date of their answers, to the hosts' clocks."""
+    clocks = dict(run.clocks)
+    for who, (layer, name) in _SERVER_CLOCKS.items():
+        offset_ms = evidence[layer]["signals"].get(name) if layer in evidence else None
+        if offset_ms is not None:
+            clocks[who] = {"offset_ms": offset_ms, "uncertainty_ms": DATE_UNCERTAINTY_MS}
+    return clocks
 
 
-def _shifted(at: Any, seconds: float) -> Any:
-    moment = parse_time(at)
-    return at if moment is None else rfc3339(moment + seconds)
+def _clock_error(signals: Mapping[str, Any], clocks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what is wrong with the service host's clock: by LiveKit's and the edge's, else by the controller's."""
+    own, own_uncertainty = signals.get("local_time_offset_ms"), signals.get("local_time_uncertainty_ms")
+    if not isinstance(own, (int, float)) or not isinstance(own_uncertainty, (int, float)):
+        return dict.fromkeys(("clock_error_ms", "clock_error_uncertainty_ms"))
+    servers = [clocks[who]["offset_ms"] for who in _SERVER_CLOCKS if who in clocks]
+    if not servers:
+        return {"clock_error_ms": own, "clock_error_uncertainty_ms": own_uncertainty}
+    # Where they contradict each other, the truth lies somewhere between them.
+    low, high = min(servers), max(servers)
+    return {
+        "clock_error_ms": own - round((low + high) / 2),
+        "clock_error_uncertainty_ms": own_uncertainty + DATE_UNCERTAINTY_MS + round((high - low) / 2),
+    }
 
 
 def _timeline(evidence: Mapping[str, Record], run: Run, probes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -308,11 +316,12 @@ def _red_herrings(evidence: Mapping[str, Record], run: Run, probes: Sequence[Map
 
 def _misleading_entries(evidence: Mapping[str, Record], run: Run) -> list[dict[str, Any]]:
     """Return the service's errors that are not of the attempt: ours, or outside of its span."""
-    entries = evidence["service"].get("entries") or [] if "service" in evidence else []
-    start, end = span(run.attempt, run.started_at, _uncertainty(run))
+    if "service" not in evidence:
+        return []
+    start, end = span(run.attempt, run.started_at, _uncertainty(evidence["service"]))
     return [
         entry
-        for entry in entries
+        for entry in evidence["service"].get("entries") or []
         if entry.get("codes") and (entry.get("self") or not start <= (parse_time(entry["at"]) or 0.0) <= end)
     ]
 

@@ -35,6 +35,8 @@ class Frame(NamedTuple):
     end: float
     offset: float
     """The host's clock minus the controller's, in seconds."""
+    uncertainty: float = 0.0
+    """How far that may be off."""
     probes: Sequence[Mapping[str, Any]] = ()
     synthetic_users: Sequence[str] = ()
     secrets: Sequence[object] = ()

@@ -21,10 +21,8 @@ LONGEST_WINDOW_S = 7 * 86400.0
 AFTERMATH_S = 120.0
 # A person who reads a clock to the second, and a server's whole seconds, are no better than this.
 FINEST_PRECISION_S = 5.0
-# How long after a run's start a host may first be asked, with other layers and slow links before it.
-LATEST_START_S = 60.0
-# How far a host's clock may be off when only L(host_offset) knows of it.
-HOST_CLOCK_UNCERTAINTY_S = 2.0
+# How far a clock may be off that nobody measured: as far as LiveKit takes the tokens of a host that makes some.
+UNMEASURED_CLOCK_S = 60.0
 # What a probe causes on another host shows up a little before or after its window here.
 PROBE_SLACK_S = 1.0
 
@@ -175,14 +173,13 @@ def attempt_moment(attempt: Mapping[str, Any] | None, run_start: float) -> tuple
     return moment, float(attempt.get("precision_s") or 0)
 
 
-def host_offset(asked_at: float, host_now: float) -> float:
-    """Estimate a host's clock minus the controller's, in seconds, without asking the controller.
+def host_clock(options: Mapping[str, Any]) -> tuple[float, float]:
+    """Give the host's clock minus the controller's, and how far off that may be, both in seconds.
 
-    C(asked_at) is on the controller's clock, C(host_now) was read on the host some time later: how much later is not
-    known, so a host that is ahead by less than L(LATEST_START_S) counts as right.
+    The option C(clock) has it in milliseconds, as C(offset_ms) and C(uncertainty_ms); None where nobody measured it.
     """
-    ahead = host_now - asked_at
-    return 0.0 if 0 <= ahead <= LATEST_START_S else ahead
+    clock = options.get("clock")
+    return (clock["offset_ms"] / 1000, clock["uncertainty_ms"] / 1000) if clock else (0.0, UNMEASURED_CLOCK_S)
 
 
 def in_windows(moment: float, windows: Iterable[Mapping[str, Any]], slack: float = PROBE_SLACK_S) -> bool:

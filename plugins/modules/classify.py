@@ -22,18 +22,11 @@ options:
   evidence:
     description:
       - The evidence records by layer, as M(voiceops.livekit.evidence_facts) returns them.
+      - Those of C(inspector), C(worker) and C(agent_after), the second one of the agent after a dispatch probe, may be
+        among them.
       - A layer that is absent is unknown.
     type: dict
     required: true
-  inspector:
-    description: The record of ngrok's inspector, from the tunnel's host.
-    type: dict
-  worker:
-    description: The record of an agent worker that the team runs itself, from its host.
-    type: dict
-  agent_after:
-    description: A second record of the layer V(agent), gathered after a dispatch probe.
-    type: dict
   attempt:
     description:
       - The user's attempt with C(at), C(source), C(since), C(until) and C(precision_s), as
@@ -212,9 +205,6 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import p
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "evidence": {"type": "dict", "required": True},
-    "inspector": {"type": "dict"},
-    "worker": {"type": "dict"},
-    "agent_after": {"type": "dict"},
     "attempt": {"type": "dict", "required": True},
     "started_at": {"type": "float"},
     "probes": {"type": "list", "elements": "dict", "default": []},
@@ -259,10 +249,13 @@ def judge(params: dict[str, Any]) -> dict[str, Any]:
         agent_name=params["settings"].get("agent_name") or "",
         dispatch_deadline_s=params["dispatch_deadline"],
     )
-    extra = {name: params[name] for name in ("inspector", "worker", "agent_after") if params.get(name)}
-    found = correlate(params["evidence"], run, extra)
+    extra = {name: record for name, record in params["evidence"].items() if name not in LAYERS}
+    layers = {name: record for name, record in params["evidence"].items() if name in LAYERS}
+    found = correlate(layers, run, extra)
     found["evidence"] = with_all_layers(found["evidence"])
-    settings = {name: value for name, value in params["settings"].items() if value not in ("", None)}
+    agent_id = found["evidence"]["agent"]["signals"].get("id")
+    settings = {**params["settings"], "agent_id": params["settings"].get("agent_id") or agent_id}
+    settings = {name: value for name, value in settings.items() if value not in ("", None)}
     context = {"attempt": params["attempt"], "settings": settings}
     today = datetime.datetime.fromtimestamp(run.started_at, datetime.timezone.utc).date().isoformat()
     return {**found, "settings": settings, **classify(found["evidence"], rules, context, today)}

@@ -55,9 +55,11 @@ options:
         description: >-
           When the run started, in seconds since 1970 on the controller's clock. Nothing later counts as the user's.
         type: float
-      asked_at:
-        description: When this host was asked, in seconds since 1970 on the controller's clock. The action sets it.
-        type: float
+      clock:
+        description:
+          - This host's clock minus the controller's, as C(offset_ms) and C(uncertainty_ms). The action measures it.
+          - Without it, the clock is taken for right within a minute, and silence proves nothing.
+        type: dict
       probe_id:
         description: Identifies this run's probes in the header C(X-Probe-Id).
         type: str
@@ -212,6 +214,9 @@ ansible_facts:
             room: {description: "The room examined: the longest waiting of the attempt's window, else the attempt's
               own.", type: str, returned: always}
             room_created_at: {description: "When it was created, RFC 3339.", type: str, returned: always}
+            room_older_than_token: {description: "It was created before the person's token was; None without a token,
+              or if the clocks of LiveKit and of who made the token may be what makes the difference.", type: bool,
+              returned: always}
             waiting_since: {description: "Since when a person waits in it, RFC 3339 on the controller's clock; None if
               no one waits.", type: str, returned: always}
             waiting_seconds: {description: "How long that was at the run's start.", type: float, returned: always}
@@ -422,8 +427,9 @@ ansible_facts:
               bool, returned: always}
             ntp_synchronized: {description: "Timedatectl says that the clock is synchronized.", type: bool, returned:
               always}
-            local_time_offset_ms: {description: "The host's clock minus the controller's, as assumed for all times in
-              this record.", type: int, returned: always}
+            local_time_offset_ms: {description: "The host's clock minus the controller's, which all times in this
+              record are corrected by; None if nobody could measure it.", type: int, returned: always}
+            local_time_uncertainty_ms: {description: "How far that may be off.", type: int, returned: always}
             port: {description: "The port that the service listens on, as the inventory or the unit says; None if
               neither does.", type: int, returned: always}
             port_open: {description: "Something on the host accepts connections to that port; None if it is not
@@ -616,7 +622,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "default": {},
         "options": {
             "started_at": {"type": "float"},
-            "asked_at": {"type": "float"},
+            "clock": {"type": "dict"},
             "probe_id": {"type": "str"},
             "probes": {"type": "list", "elements": "dict", "default": []},
             "attempt": {"type": "dict"},
@@ -727,17 +733,14 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
     options = {
         **params,
         "now": run.get("started_at") or began,
-        "asked_at": run.get("asked_at"),
+        "clock": run.get("clock"),
         "probe_id": run.get("probe_id"),
         "probes": run.get("probes") or [],
         "attempt": run.get("attempt"),
     }
     records = collect_all(params["layers"], options, params["deadline"])
     known = [params[name] for name, spec in ARGUMENT_SPEC.items() if spec.get("no_log") and params[name]]
-    return {
-        "voiceops_evidence": redact_data(records, known),
-        "voiceops_clock": {"began": began, "ended": time.time()},
-    }
+    return {"voiceops_evidence": redact_data(records, known), "voiceops_clock": run.get("clock") or {}}
 
 
 def main() -> None:

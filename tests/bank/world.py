@@ -154,10 +154,15 @@ class World:
         if state == "hangs":
             return unknown("service", "pi-hub did not answer in time")
         with self.pi.in_place(Clock(self.scenario["pi"]["clock_offset"])):
-            return self._collect("service", run)
+            return self._collect("service", run, self._pi_clock())
 
-    def _collect(self, layer: str, run: dict[str, Any]) -> Record:
-        options = {**self._options(), **run, "now": run["started_at"], "asked_at": time.time()}
+    def _pi_clock(self) -> dict[str, float]:
+        offset_ms = self.scenario["pi"]["clock_offset"] * 1000
+        return {"offset_ms": offset_ms, "uncertainty_ms": UNCERTAINTY_MS}
+
+    def _collect(self, layer: str, run: dict[str, Any], clock: dict[str, float] | None = None) -> Record:
+        own = clock or {"offset_ms": 0.0, "uncertainty_ms": 0.0}
+        options = {**self._options(), **run, "now": run["started_at"], "clock": own}
         patience = mock.patch.object(tunnel, "PATIENCE_S", DEADLINE_S / 2)
         with patience, mock.patch.object(process, "run", self._program):
             return collect_one(layer, options, time.monotonic() + DEADLINE_S)
@@ -173,32 +178,29 @@ class World:
             return dispatch.probe(options, deadline, cold)
 
     def _judged(self, run: dict[str, Any], records: dict[str, Record]) -> dict[str, Any]:
-        apart = {name: records.get(name) for name in ("inspector", "worker", "agent_after")}
-        settings = {name: value for name, value in self._settings(records).items() if value}
-        self.context = {"attempt": run["attempt"], "settings": settings}
-        offset_ms = round(self.scenario["pi"]["clock_offset"] * 1000)
         reached = self.scenario["pi"]["state"] in ("up", "no_systemd")
         params = {
-            "evidence": {layer: item for layer, item in records.items() if layer not in apart},
-            **apart,
+            "evidence": records,
             "attempt": run["attempt"],
             "started_at": run["started_at"],
             "probes": run["probes"],
-            "clocks": {"pi-hub": {"offset_ms": offset_ms, "uncertainty_ms": UNCERTAINTY_MS}} if reached else {},
+            "clocks": {"pi-hub": self._pi_clock()} if reached else {},
             "hosts": HOSTS,
             "synthetic_users": self._options()["synthetic_users"],
             "dispatch_deadline": self.variables["voiceops_dispatch_deadline"],
-            "settings": settings,
+            "settings": self._settings(),
             "rules_dir": str(RULES),
             "extra_rules_dir": None,
         }
-        return judge(params)
+        judged = judge(params)
+        self.context = {"attempt": run["attempt"], "settings": judged["settings"]}
+        return judged
 
-    def _settings(self, records: dict[str, Record]) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         known = self._options()
         return {
             "agent_dir": known["agent_dir"],
-            "agent_id": known.get("agent_id") or records["agent"]["signals"].get("id") or "",
+            "agent_id": known.get("agent_id") or "",
             "agent_name": known["agent_name"],
             "callback_url": known["callback_url"],
             "service_host": "pi-hub",

@@ -55,6 +55,9 @@ def service_probes(variables: dict[str, Any]) -> list[str]:
         f"journalctl --no-pager -u {unit} --since '20 min ago'",
         f"journalctl --no-pager -u {unit} | grep internal | tail -n 20",
         "journalctl --no-pager -u systemd-journald | grep Suppressed | tail -n 20",
+        "journalctl --no-pager -k --since '20 min ago' | grep -Ei 'under-?voltage detected|out of memory: killed'",
+        f"sudo -n -ll systemctl start {unit}",
+        "df / /var /var/log /tmp",
     ]
 
 

@@ -108,7 +108,7 @@ def collect(**options: Any) -> dict[str, Any]:
         "service_pattern": "internal",
         "attempt": ATTEMPT,
         "now": NOW,
-        "asked_at": time.time(),
+        "clock": {"offset_ms": 0.0, "uncertainty_ms": 1000.0},
         **options,
     }
     return service.collect(given, time.monotonic() + AMPLE_S)

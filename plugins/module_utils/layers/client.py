@@ -25,6 +25,8 @@ SIGNALS: dict[str, str] = {
     "served": "int: those of them in which an agent is active.",
     "room": "str: the room examined: the longest waiting of the attempt's window, else the attempt's own.",
     "room_created_at": "str: when it was created, RFC 3339.",
+    "room_older_than_token": "bool: it was created before the person's token was; None without a token, or if the "
+    "clocks of LiveKit and of who made the token may be what makes the difference.",
     "waiting_since": "str: since when a person waits in it, RFC 3339 on the controller's clock; None if no one waits.",
     "waiting_seconds": "float: how long that was at the run's start.",
     "person_connected": "bool: a person is connected to it; None if no room is the attempt's, or one only just joins.",
@@ -62,6 +64,8 @@ SETTLED_AFTER_S = 20.0
 # A dispatch and its person come together; what is this much older was for somebody else, or for an earlier stay.
 EARLIER_S = 10.0
 TOGETHER_S = 60.0
+# LiveKit takes no token whose times are off by more, so that the clock of who made it is not.
+TOKEN_CLOCK_S = 60.0
 _REPEAT = "lk room list && lk room participants list ROOM && lk dispatch list ROOM"
 
 Room = dict[str, Any]
@@ -75,6 +79,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     access = {**_projects(options), **(client_access.ask(options, last) if given else {})}
     now = float(options.get("now") or time.time())
     token, attempt = options.get("client_token"), options.get("attempt")
+    api = None
     try:
         with Api(options) as api:
             rooms = _rooms(api, options, last, limits)
@@ -84,7 +89,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
             offset_ms = api.clock_offset_ms
     except LiveKitError as error:
         access.update(client_access.told_by_token(token, attempt, now, None))
-        return _unanswered(error, access)
+        return _unanswered(error, access, api.clock_offset_ms if api else None)
     if token and client_access.claims_of(token) is None:
         limits.append("voiceops_client_token: expected a JWT, got something else, which tells nothing")
     return examine(rooms, chosen, dispatches, {**options, "access": access}, limits, offset_ms)
@@ -98,9 +103,9 @@ def _projects(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unanswered(error: LiveKitError, access: Mapping[str, Any]) -> Record:
+def _unanswered(error: LiveKitError, access: Mapping[str, Any], offset_ms: int | None) -> Record:
     """The record when LiveKit's server API did not answer: what the person's own way in tells still counts."""
-    signals: dict[str, Any] = {**dict.fromkeys(SIGNALS), **access}
+    signals: dict[str, Any] = {**dict.fromkeys(SIGNALS), **access, "server_clock_offset_ms": offset_ms}
     if error.reason == "unauthenticated":
         signals["credentials_accepted"] = False
     if error.reason == "rate_limited":
@@ -230,6 +235,7 @@ def examine(
         return record("client", state, fault or summary, signals=signals, limits=[summary, *limits], repeat=_REPEAT)
     now = float(options.get("now") or time.time())
     signals.update(_told_by_room(chosen, now))
+    signals["room_older_than_token"] = _older(chosen["created_at"], parse_time(access.get("token_issued_at")))
     if is_waiting(chosen):
         signals.update(_told_by_waiting(chosen, rooms, now))
     if dispatches is not None:
@@ -261,6 +267,12 @@ def _told_by_room(room: Room, now: float) -> dict[str, Any]:
         "agent_session": agent["attributes"].get("lk.agent.state") if agent else None,
         "agent_audio": _publishes(room["agents"], now) if agent else None,
     }
+
+
+def _older(created: float | None, issued: float | None) -> bool | None:
+    if not created or issued is None or abs(issued - created) <= TOKEN_CLOCK_S:
+        return None
+    return created < issued
 
 
 def _told_by_waiting(room: Room, rooms: list[Room], now: float) -> dict[str, Any]:

@@ -23,8 +23,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.http_request impo
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
-    HOST_CLOCK_UNCERTAINTY_S,
-    host_offset,
+    host_clock,
     in_windows,
     parse_time,
     rfc3339,
@@ -83,16 +82,15 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     signals: dict[str, Any] = dict.fromkeys(SIGNALS)
     signals["tunnel_urls"] = None if tunnels is None else tunnel_urls(tunnels)
     now = float(options.get("now") or time.time())
-    asked_at = float(options.get("asked_at") or now)
+    offset, uncertainty = host_clock(options)
     elapsed = None if tunnels is None else ngrok_elapsed(deadline)
-    signals["tunnel_started_at"] = None if elapsed is None else rfc3339(asked_at - elapsed)
+    signals["tunnel_started_at"] = None if elapsed is None else rfc3339(time.time() - offset - elapsed)
     if listed is None:
         signals["inspector_readable"] = False
         return unknown("tunnel", f"ngrok's inspector at {base}: {why}", repeat=repeat, signals=signals)
 
-    offset = host_offset(asked_at, time.time())
     calls = read_calls(listed, offset, options.get("probes") or [], _users(options))
-    when = span(options.get("attempt"), now, HOST_CLOCK_UNCERTAINTY_S)
+    when = span(options.get("attempt"), now, uncertainty)
     signals.update(judge(calls, path, when))
     count = signals["inspector_callbacks"]
     shown = [call for call in calls if _is_callback(call, path)]

@@ -31,9 +31,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.service_log impor
     summarise,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
-    HOST_CLOCK_UNCERTAINTY_S,
     attempt_moment,
-    host_offset,
+    host_clock,
     rfc3339,
     span,
     window,
@@ -68,7 +67,9 @@ SIGNALS = {
     "first_error": "str|None: the first error in the span that is not ours, redacted, at most 300 characters",
     "disk_full": "bool|None: a file system is full now, or the log complained of it in the span",
     "ntp_synchronized": "bool|None: timedatectl says that the clock is synchronized",
-    "local_time_offset_ms": "int: the host's clock minus the controller's, as assumed for all times in this record",
+    "local_time_offset_ms": "int|None: the host's clock minus the controller's, which all times in this record are "
+    "corrected by; None if nobody could measure it",
+    "local_time_uncertainty_ms": "int|None: how far that may be off",
     **service_host.SIGNALS,
     **service_files.SIGNALS,
 }
@@ -109,7 +110,8 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
             **_unit_signals(shown, frame, attempt_moment(options.get("attempt"), frame.end)),
             **_journal_signals(logs, frame, entries),
             "ntp_synchronized": synchronized.result(),
-            "local_time_offset_ms": round(frame.offset * 1000),
+            "local_time_offset_ms": round(frame.offset * 1000) if options.get("clock") else None,
+            "local_time_uncertainty_ms": round(frame.uncertainty * 1000) if options.get("clock") else None,
             **host.result(),
             **kernel.result(),
         }
@@ -135,7 +137,8 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
 
 def _frame(options: Mapping[str, Any], unit: str, pattern: str) -> Frame:
     now = float(options.get("now") or time.time())
-    start, end = span(options.get("attempt"), now, HOST_CLOCK_UNCERTAINTY_S)
+    offset, uncertainty = host_clock(options)
+    start, end = span(options.get("attempt"), now, uncertainty)
     since, until = window(options.get("attempt"), now)
     return Frame(
         unit,
@@ -144,7 +147,8 @@ def _frame(options: Mapping[str, Any], unit: str, pattern: str) -> Frame:
         until=max(until, end),
         start=start,
         end=end,
-        offset=host_offset(float(options.get("asked_at") or now), time.time()),
+        offset=offset,
+        uncertainty=uncertainty,
         probes=options.get("probes") or [],
         synthetic_users=[str(user) for user in options.get("synthetic_users") or [] if user],
         secrets=[options.get(name) for name in ("callback_key", "livekit_api_key", "livekit_api_secret")],
@@ -173,11 +177,8 @@ def _unit_signals(shown: systemd.Shown, frame: Frame, tried: tuple[float, float]
     """Derive what systemd knows; C(tried) is when the user did, and how precise that is, in seconds."""
     unit = shown.properties
     started = systemd.moment(unit, "ActiveEnterTimestamp")
-    at, precision = tried
-    around = {
-        systemd.was_up(unit, moment, moment)
-        for moment in (at - precision + frame.offset, at + precision + frame.offset)
-    }
+    at, around = tried[0] + frame.offset, max(tried[1], frame.uncertainty)
+    up = {systemd.was_up(unit, moment, moment) for moment in (at - around, at + around)}
     restarts = unit.get("NRestarts", "")
     return {
         "systemd": bool(unit),
@@ -189,7 +190,7 @@ def _unit_signals(shown: systemd.Shown, frame: Frame, tried: tuple[float, float]
         "active": systemd.is_active(unit),
         "restarts": int(restarts) if re.fullmatch(r"\d{1,9}", restarts, re.ASCII) else None,
         "started_at": None if started is None else rfc3339(started - frame.offset),
-        "up_before_attempt": around.pop() if len(around) == 1 else None,
+        "up_before_attempt": up.pop() if len(up) == 1 else None,
         "up_through_attempt": systemd.was_up(unit, frame.start + frame.offset, frame.end + frame.offset),
     }
 
@@ -219,7 +220,8 @@ def silence_counts(signals: Mapping[str, Any]) -> bool | None:
     heard = all(
         signals[name] is True for name in ("journal_readable", "journal_covers", "up_through_attempt", "control_heard")
     )
-    return True if heard and signals["suppressed"] == 0 and signals["callbacks"] is not None else None
+    known = all(signals[name] is not None for name in ("callbacks", "local_time_offset_ms"))
+    return True if heard and known and signals["suppressed"] == 0 else None
 
 
 def _crash_looping(signals: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> bool | None:
@@ -282,6 +284,8 @@ def _events(unit: str, signals: Mapping[str, Any], entries: Sequence[Mapping[str
 def _limits(signals: Mapping[str, Any], logs: Logs, shown: systemd.Shown) -> list[str]:
     """List why silence would prove nothing, and what else could not be known."""
     limits = [redact(shown.why)] if shown.why else []
+    if signals["local_time_offset_ms"] is None:
+        limits.append("this host's clock could not be read, so nobody knows how far its times are off")
     if signals["unit_found"] is False:
         limits.append("systemd knows no such unit: a journal that is silent about it says nothing")
     whys = (logs.window.why, logs.oldest.why, logs.suppressed.why, "" if logs.control.items else logs.control.why)

@@ -22,9 +22,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.http_request impo
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
-    HOST_CLOCK_UNCERTAINTY_S,
     attempt_moment,
-    host_offset,
+    host_clock,
     rfc3339,
     span,
     window,
@@ -106,9 +105,9 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
             return unknown("agent", f"voiceops_{name}_unit: expected the name of a systemd unit, got {given[:80]!r}")
     deadline -= _RESERVE_S
     now = float(options.get("now") or time.time())
-    offset = host_offset(float(options.get("asked_at") or now), time.time())
+    offset, uncertainty = host_clock(options)
     since, until = window(options.get("attempt"), now)
-    within = span(options.get("attempt"), now, HOST_CLOCK_UNCERTAINTY_S)
+    within = span(options.get("attempt"), now, uncertainty)
     since, until = min(since, within[0]), max(until, within[1])
     secrets = [options.get(name) for name in ("callback_key", "livekit_api_key", "livekit_api_secret")]
 
@@ -138,17 +137,18 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     covers = bool(begins.items) and begins.items[0] - offset < within[0]
     whole = readable is True and said_read.complete and dropped.complete and not sum(dropped.items)
     at, precision = attempt_moment(options.get("attempt"), now)
+    around = max(precision, uncertainty)
     frame = Frame(
         attempt=options.get("attempt"),
         run_start=now,
-        uncertainty=HOST_CLOCK_UNCERTAINTY_S,
+        uncertainty=uncertainty,
         probes=options.get("probes") or [],
         prefix=str(options.get("probe_room_prefix") or ""),
         trusted=whole,
         heard=whole and covers and any(line["kind"] in ("starting", "registered", "job_received") for line in lines),
         server_heard=served is not None and readable is True and served.complete and covers and bool(served.items),
         active=systemd.is_active(shown.properties),
-        up=systemd.was_up(shown.properties, at - precision + offset, at + precision + offset),
+        up=systemd.was_up(shown.properties, at - around + offset, at + around + offset),
     )
     status = shown.properties.get("ExecMainStatus", "")
     signals = {

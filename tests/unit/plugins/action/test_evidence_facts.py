@@ -5,18 +5,58 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.action.evidence_facts import clock_offset
+from ansible_collections.voiceops.livekit.plugins.action.evidence_facts import Sample, host_clock, read_time
+
+SENT = 1_770_000_000.0
+
+
+def sample(true_offset: float, there: float, back: float, resolution: float = 0.0, sent: float = SENT) -> Sample:
+    """An exchange that took C(there) seconds to the host and C(back) from it."""
+    shown = sent + there + true_offset
+    shown -= shown % resolution if resolution else 0.0
+    return Sample(sent, shown, shown + resolution, sent + there + back)
 
 
 @pytest.mark.parametrize("true_offset", [-420.0, 0.0, 180.25, 2400.0])
 @pytest.mark.parametrize(("there", "back"), [(0.1, 0.1), (0.9, 0.1), (0.0, 2.0)])
-def test_the_true_offset_lies_within_the_uncertainty(true_offset, there, back):
-    sent = 1_770_000_000.0
-    host_began = sent + there + true_offset
-    host_ended = host_began + 0.5
-    received = host_ended - true_offset + back
+@pytest.mark.parametrize("resolution", [0.0, 1.0])
+def test_the_true_offset_lies_within_the_uncertainty(true_offset, there, back, resolution):
+    clock = host_clock([sample(true_offset, there, back, resolution)])
 
-    clock = clock_offset(sent, host_began, host_ended, received)
+    assert abs(clock["offset_ms"] - true_offset * 1000) <= clock["uncertainty_ms"] + 0.2
+    assert clock["uncertainty_ms"] == pytest.approx((there + back + resolution) * 500, abs=0.2)
 
-    assert abs(clock["offset_ms"] - true_offset * 1000) <= clock["uncertainty_ms"] + 1
-    assert clock["uncertainty_ms"] == pytest.approx((there + back) * 500, abs=1)
+
+def test_several_samples_bound_the_offset_more_sharply_than_any_of_them():
+    slow_there, slow_back = sample(7.0, 0.4, 0.01), sample(7.0, 0.01, 0.4, sent=SENT + 1)
+
+    clock = host_clock([slow_there, slow_back])
+
+    assert clock["offset_ms"] == pytest.approx(7000, abs=11)
+    assert clock["uncertainty_ms"] == pytest.approx(10, abs=0.2)
+
+
+def test_a_clock_that_was_set_between_two_samples_is_as_unsure_as_that():
+    clock = host_clock([sample(0.0, 0.1, 0.1), sample(60.0, 0.1, 0.1, sent=SENT + 1)])
+
+    assert clock["offset_ms"] - clock["uncertainty_ms"] <= 0
+    assert clock["offset_ms"] + clock["uncertainty_ms"] >= 60_000
+
+
+def test_without_a_sample_nothing_is_known():
+    assert host_clock([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("1770000000.250000000\n", (1770000000.25, 1770000000.25)),
+        ("1770000000.N\n", (1770000000.0, 1770000001.0)),
+        ("1770000000.%N", (1770000000.0, 1770000001.0)),
+        ("Fri Feb  6 22:39:00 UTC 2026", None),
+        ("", None),
+        ("sh: date: not found", None),
+    ],
+)
+def test_what_date_prints(text, times):
+    assert read_time(text) == times

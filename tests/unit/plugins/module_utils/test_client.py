@@ -241,6 +241,15 @@ def test_a_room_is_full_for_who_is_not_in_it(most_people: int, identity: str | N
     assert signals["room_full"] is full
 
 
+@pytest.mark.parametrize(
+    ("issued", "older"),
+    [(NOW - 400, True), (NOW - 590, None), (NOW - 610, None), (NOW - 800, False), (None, None)],
+)
+def test_a_room_is_older_than_a_token_only_by_more_than_clocks_differ(issued: float | None, older: bool | None) -> None:
+    access = {"token_issued_at": None if issued is None else rfc3339(issued)}
+    assert look(room("r", someone()), access=access)["signals"]["room_older_than_token"] is older
+
+
 def test_the_room_of_the_persons_token_is_the_attempts() -> None:
     rooms = [room("waits longer", someone(-590)), room("theirs", someone(-60))]
     chosen = choose(rooms, {"now": NOW, "attempt": attempt(-540)}, "theirs")

@@ -118,12 +118,6 @@ def test_the_inspector_of_a_host_that_is_unreachable_does_not_make_the_tunnel_so
     assert "mac could not be reached" in tunnel["limits"]
 
 
-@pytest.mark.parametrize("name", ["started_at", "frontend_built_at", "env_changed_at"])
-def test_a_time_of_the_host_is_put_on_the_measured_clock(name):
-    given = evidence({"service": {name: at("22:31:00"), "local_time_offset_ms": 0}})
-    assert service_of(correlate(given, on(RUN, clocks=clock(5000))))[name] == at("22:30:55")
-
-
 @pytest.mark.parametrize(
     ("secret", "began", "older"),
     [
@@ -234,27 +228,36 @@ def test_what_a_layer_found_is_not_overwritten():
 
 
 @pytest.mark.parametrize(
-    ("offset_ms", "callbacks", "codes"),
+    ("host", "livekit", "edge", "error", "uncertainty"),
     [
-        (0, 1, ["P2003"]),
-        (240_000, 0, []),
-        (-600_000, 0, []),
+        ((420_000, 30), None, None, 420_000, 30),
+        ((420_000, 30), 0, None, 420_000, 1030),
+        # The controller is seven minutes behind, and the Pi is right.
+        ((420_000, 30), 420_500, 419_500, 0, 1530),
+        # The two contradict each other.
+        ((0, 30), 0, 600_000, -300_000, 301_030),
+        ((None, None), 0, 0, None, None),
     ],
 )
-def test_the_measured_clock_decides_whose_call_it_was(offset_ms, callbacks, codes):
-    answer = correlate(with_entries(entry("22:39:10"), callbacks=1, codes=["P2003"]), on(RUN, clocks=clock(offset_ms)))
-    assert service_of(answer)["callbacks"] == callbacks
-    assert service_of(answer)["codes"] == codes
-    assert service_of(answer)["local_time_offset_ms"] == offset_ms
+def test_a_hosts_clock_is_judged_by_livekits_and_the_edges(host, livekit, edge, error, uncertainty):
+    changes = {
+        "client": {"server_clock_offset_ms": livekit},
+        "tunnel": {"edge_clock_offset_ms": edge},
+        "service": {"local_time_offset_ms": host[0], "local_time_uncertainty_ms": host[1]},
+    }
+
+    answer = correlate(evidence(changes), RUN)
+
+    signals = service_of(answer)
+    assert (signals["clock_error_ms"], signals["clock_error_uncertainty_ms"]) == (error, uncertainty)
 
 
-def test_times_move_by_what_the_estimate_was_wrong():
-    given = with_entries(entry("22:39:10"), local_time_offset_ms=423_000, callbacks=1)
-    given["service"]["events"] = [event(at("22:31:00"), "became active")]
-    answer = correlate(given, on(RUN, clocks=clock(420_000)))
-    assert answer["evidence"]["service"]["entries"][0]["at"] == at("22:39:13")
-    assert answer["timeline"][0]["at"] == at("22:31:03")
-    assert service_of(answer)["started_at"] == at("22:31:03")
+def test_the_clocks_of_livekit_and_the_edge_stand_beside_the_hosts():
+    changes = {"client": {"server_clock_offset_ms": -300}, "tunnel": {"edge_clock_offset_ms": None}}
+
+    answer = correlate(evidence(changes), on(RUN, clocks=clock(12)))
+
+    assert answer["clocks"] == {**clock(12), "livekit": {"offset_ms": -300, "uncertainty_ms": 1000}}
 
 
 def test_entries_that_are_only_a_part_are_not_counted_again():
@@ -265,29 +268,6 @@ def test_entries_that_are_only_a_part_are_not_counted_again():
 def test_a_count_that_is_unknown_stays_unknown():
     given = with_entries(callbacks=None)
     assert service_of(correlate(given, on(RUN, clocks=clock(0))))["callbacks"] is None
-
-
-@pytest.mark.parametrize(
-    ("offset_ms", "changes", "counts"),
-    [
-        (0, {}, True),
-        (1500, {}, True),
-        (-500_000, {}, None),
-        (0, {"journal_oldest": at("22:38:30")}, None),
-        (0, {"started_at": at("22:38:30")}, None),
-        (0, {"started_at": None}, None),
-    ],
-)
-def test_silence_counts_only_if_it_does_by_the_measured_clock(offset_ms, changes, counts):
-    answer = correlate(with_entries(**changes), on(RUN, clocks=clock(offset_ms)))
-    assert service_of(answer)["silence_counts"] is counts
-    assert service_of(answer)["calls"] == (0 if counts else None)
-
-
-def test_a_host_that_is_ahead_has_not_shown_its_last_seconds():
-    waiting = {**ATTEMPT, "source": "waiting_session", "at": at("22:50:00"), "until": at("22:55:00")}
-    ahead = on(RUN, attempt=waiting, clocks=clock(30_000))
-    assert service_of(correlate(with_entries(), ahead))["silence_counts"] is None
 
 
 def test_the_time_line_is_in_order_and_says_what_is_ours():
@@ -363,7 +343,7 @@ def test_the_text_of_a_sleeping_agents_log_and_our_fake_users_error_are_herrings
 
 
 def test_no_evidence_at_all_is_no_error():
-    assert correlate({}, RUN) == {"evidence": {}, "timeline": [], "red_herrings": []}
+    assert correlate({}, RUN) == {"evidence": {}, "clocks": {}, "timeline": [], "red_herrings": []}
 
 
 def test_records_of_layers_that_could_not_be_asked_pass_through():

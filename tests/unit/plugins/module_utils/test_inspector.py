@@ -60,6 +60,7 @@ def collect(url: str, seconds: float = AMPLE_S, **options: Any) -> dict[str, Any
         "synthetic_users": [ZERO],
         "probes": [],
         "now": NOW,
+        "clock": {"offset_ms": 0, "uncertainty_ms": 2000},
         **options,
     }
     return inspector.collect(given, time.monotonic() + seconds)
@@ -120,9 +121,9 @@ def test_calls_in_a_window_of_ours_are_not(serve: Callable[..., Any]) -> None:
     assert record["events"][0]["self"] is True
 
 
-def test_times_are_the_controllers(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time", lambda: NOW + 7200)
-    record = collect(serve(ngrok([call(ATTEMPT_AT + 7200 + 1)])).url)
+def test_times_are_the_controllers(serve: Callable[..., Any]) -> None:
+    ahead = {"offset_ms": 7_200_000, "uncertainty_ms": 50}
+    record = collect(serve(ngrok([call(ATTEMPT_AT + 7200 + 1)])).url, clock=ahead)
     assert record["signals"]["inspector_callbacks"] == 1
     assert record["events"][0]["at"] == rfc3339(ATTEMPT_AT + 1)
 
@@ -237,5 +238,7 @@ def test_a_host_without_ps(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> No
 
 def test_when_the_tunnel_began(serve: Callable[..., Any], program: Callable[[str, str], Any]) -> None:
     program("ps", "#!/bin/sh\necho '05:06 ngrok'\n")
-    record = collect(serve(ngrok([])).url, asked_at=NOW)
-    assert record["signals"]["tunnel_started_at"] == rfc3339(NOW - 306)
+    began = time.time()
+    ahead = {"offset_ms": 7_200_000, "uncertainty_ms": 50}
+    told = collect(serve(ngrok([])).url, clock=ahead)["signals"]["tunnel_started_at"]
+    assert rfc3339(began - 7200 - 306) <= told <= rfc3339(time.time() - 7200 - 306)

@@ -114,6 +114,10 @@ def stamp(at: float) -> str:
     return time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
 
 
+def clock(ahead: float = 0) -> dict[str, float]:
+    return {"offset_ms": ahead * 1000, "uncertainty_ms": 2000.0}
+
+
 def collect(seconds: float = AMPLE_S, **options: Any) -> dict[str, Any]:
     given = {
         "service_unit": UNIT,
@@ -122,6 +126,7 @@ def collect(seconds: float = AMPLE_S, **options: Any) -> dict[str, Any]:
         "synthetic_users": [ZERO],
         "probes": [],
         "now": NOW,
+        "clock": clock(),
         **options,
     }
     return service.collect(given, time.monotonic() + seconds)
@@ -227,11 +232,11 @@ def test_who_may_not_read_gets_no_zero(pi: Pi) -> None:
 
 def test_a_clock_that_is_ahead_is_reckoned_with(pi: Pi) -> None:
     pi(CONTROL, (TRIED + 4, "POST /api/internal/sessions 201"), ahead=7200)
-    record = collect()
+    record = collect(clock=clock(7200))
     signals = record["signals"]
     assert signals["callbacks"] == 1
-    assert signals["local_time_offset_ms"] == pytest.approx(7_203_000)
-    assert record["entries"][0]["at"] == rfc3339(TRIED + 4 - 3)
+    assert (signals["local_time_offset_ms"], signals["local_time_uncertainty_ms"]) == (7_200_000, 2000)
+    assert record["entries"][0]["at"] == rfc3339(TRIED + 4)
     assert signals["up_through_attempt"] is True
 
 
@@ -352,24 +357,29 @@ def test_silence_counts_only_if_everything_speaks_for_it() -> None:
         "journal_covers": True,
         "up_through_attempt": True,
         "control_heard": True,
+        "local_time_offset_ms": 0,
         "suppressed": 0,
         "callbacks": 0,
     }
     assert service.silence_counts(proof) is True
     for name in proof:
-        for doubt in (None, False) if name not in ("suppressed", "callbacks") else (None,):
+        for doubt in (None, False) if proof[name] is True else (None,):
             assert service.silence_counts({**proof, name: doubt}) is None, name
     assert service.silence_counts({**proof, "suppressed": 3}) is None
 
 
-def test_a_host_that_is_asked_late_in_the_run_is_not_taken_for_fast(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
-    pi(CONTROL, (TRIED + 4, "POST /api/internal/sessions 500"))
-    monkeypatch.setattr(time, "time", lambda: NOW + 300)
+def test_of_a_clock_that_nobody_measured_silence_proves_nothing(pi: Pi) -> None:
+    pi(CONTROL)
+    measured, unmeasured = collect(), collect(clock=None)
+    assert measured["signals"]["silence_counts"] is True
+    assert (unmeasured["signals"]["silence_counts"], unmeasured["signals"]["local_time_offset_ms"]) == (None, None)
+    assert "this host's clock could not be read, so nobody knows how far its times are off" in unmeasured["limits"]
 
-    asked_late = collect(asked_at=NOW + 299)["signals"]
 
-    assert (asked_late["local_time_offset_ms"], asked_late["callbacks"]) == (0, 1)
-    assert collect()["signals"]["local_time_offset_ms"] == 300_000
+def test_what_an_unsure_clock_may_have_moved_out_of_the_attempt_still_counts(pi: Pi) -> None:
+    pi(CONTROL, (TRIED - 70, "POST /api/internal/sessions 500"))
+    sure, unsure = collect(), collect(clock={"offset_ms": 0, "uncertainty_ms": 60_000})
+    assert (sure["signals"]["callbacks"], unsure["signals"]["callbacks"]) == (0, 1)
 
 
 def test_of_the_units_environment_no_value_leaves_the_host(pi: Pi, tmp_path: Path) -> None:
@@ -394,7 +404,7 @@ def test_of_the_units_environment_no_value_leaves_the_host(pi: Pi, tmp_path: Pat
 def test_what_the_kernel_complains_of(pi: Pi, line: str, faults: list[str]) -> None:
     said = (TRIED, "Undervoltage detected! Out of memory: Killed process 1 (said by the service, not the kernel)")
     pi(CONTROL, said, kernel=[(TRIED - 90000, "Undervoltage detected!"), (TRIED - 300, line)], ahead=7200)
-    signals = collect()["signals"]
+    signals = collect(clock=clock(7200))["signals"]
     assert (signals["kernel_faults"], signals["kernel_first"]) == (faults, line if faults else None)
 
 

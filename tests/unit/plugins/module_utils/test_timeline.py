@@ -199,10 +199,9 @@ def test_a_broken_attempt_is_one_at_the_start_of_the_run(attempt: dict[str, obje
     assert timeline.attempt_moment(attempt, NOW) == (NOW, 0.0)
 
 
-def test_a_late_start_is_not_taken_for_a_clock_that_is_ahead() -> None:
-    assert timeline.host_offset(NOW, NOW + 30) == 0.0
-    assert timeline.host_offset(NOW, NOW + 3600) == 3600.0
-    assert timeline.host_offset(NOW, NOW - 5) == -5.0
+def test_a_clock_that_nobody_measured_may_be_off_by_a_minute() -> None:
+    assert timeline.host_clock({"clock": {"offset_ms": 420_000, "uncertainty_ms": 50}}) == (420.0, 0.05)
+    assert timeline.host_clock({"clock": {}}) == timeline.host_clock({}) == (0.0, 60.0)
 
 
 def test_windows_of_probes_have_some_slack_and_bad_ones_match_nothing() -> None:

@@ -121,12 +121,14 @@ def _weighed(found: Remediation, start: Start) -> Remediation:
     if start.check_mode:
         return close(found, "planned", "Check mode: this is the plan, and nothing was done.")
     repairs = [each for each in found["plan"] if not each["harmless"]] or found["plan"]
-    return found if repairs[0]["permitted"] else close(found, "needs_approval", approval(repairs[0]))
+    if repairs[0]["permitted"]:
+        return found
+    return close(found, "needs_approval", approval(repairs[0]), "Nothing was done.")
 
 
 def approval(each: Mapping[str, Any]) -> str:
     """Say how a remedy of the plan is approved."""
-    return f"{each['remedy']} needs approval: {APPROVE}, or {each['remedy']} in voiceops_allow. Nothing was done."
+    return f"{each['remedy']} needs approval: {APPROVE}, or {each['remedy']} in voiceops_allow."
 
 
 def close(found: Remediation, verdict: str, *because: str) -> Remediation:

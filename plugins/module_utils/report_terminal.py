@@ -25,32 +25,32 @@ def terminal(
     C(unicode) false keeps to ASCII; C(colour) adds ANSI colours, which take no columns; C(where) is the report's path.
     Only a word of the command and that path may be longer than a line, since broken they could not be used.
     """
-    page = _Page(width, colour, unicode)
+    page = Page(width, colour, unicode)
     verdict = incident["verdict"]
     page.line(view.attempt_line(incident), "dim")
     page.line()
     for record in view.records(incident):
-        page.entry(_mark(record["state"], unicode), record["layer"], [record["summary"]], record["state"])
+        page.entry(mark(record["state"], unicode), record["layer"], [record["summary"]], record["state"])
     page.line()
     state = _STATES[verdict["state"]]
-    page.section("VERDICT", [f"{_mark(state, unicode)} {verdict['title']}"], state, lines_each=3)
+    page.section("VERDICT", [f"{mark(state, unicode)} {verdict['title']}"], state, lines_each=3)
     page.section("", [view.verdict_line(verdict)], "dim", lines_each=1)
-    page.section("WHY", _some(verdict["because"], 5), lines_each=4)
-    page.section("THEN MEND", _some([view.title(fault) for fault in verdict.get("also") or []], 3))
-    page.section("EFFECTS", _some([view.title(cause) for cause in view.also_confirmed(incident)], 3))
-    page.section("CONFLICT", _some(incident.get("conflicts") or [], 3), "unknown", lines_each=4)
-    page.section("IGNORE", _some(incident["red_herrings"], 3), lines_each=3)
+    page.section("WHY", some(verdict["because"], 5), lines_each=4)
+    page.section("THEN MEND", some([view.title(fault) for fault in verdict.get("also") or []], 3))
+    page.section("EFFECTS", some([view.title(cause) for cause in view.also_confirmed(incident)], 3))
+    page.section("CONFLICT", some(incident.get("conflicts") or [], 3), "unknown", lines_each=4)
+    page.section("IGNORE", some(incident["red_herrings"], 3), lines_each=3)
     page.section("RULED OUT", _excluded(view.ruled_out(incident)), lines_each=3)
     page.section("NOT KNOWN", _open(incident), lines_each=3)
-    page.section("INPUT", _some(incident["problems"], 5), "unknown", lines_each=3)
-    page.section("NOTE", _some(incident["notes"], 3))
+    page.section("INPUT", some(incident["problems"], 5), "unknown", lines_each=3)
+    page.section("NOTE", some(incident["notes"], 3))
     _next(page, view.next_step(incident))
     if where:
         page.label("REPORT", where)
     return page.text()
 
 
-class _Page:
+class Page:
     """Collects lines. Evidence gets in only through here: it is cleaned, folded to ASCII if need be, and wrapped."""
 
     def __init__(self, width: int, colour: bool, unicode: bool) -> None:
@@ -66,8 +66,8 @@ class _Page:
     def label(self, name: str, text: str) -> None:
         self._lines.append(self._name(name) + self._clean(text))
 
-    def entry(self, mark: str, name: str, texts: Iterable[str], style: str) -> None:
-        head = f" {self._styled(mark, style)} {name:<{_LABEL - 3}}"
+    def entry(self, sign: str, name: str, texts: Iterable[str], style: str) -> None:
+        head = f" {self._styled(sign, style)} {name:<{_LABEL - 3}}"
         self._block(head, texts, "", 2)
 
     def section(self, name: str, texts: Iterable[str], style: str = "", lines_each: int = 2) -> None:
@@ -96,11 +96,11 @@ class _Page:
         return f"\x1b[{_SGR[style]}m{text}\x1b[0m" if self._colour and style and text else text
 
 
-def _mark(state: str, unicode: bool) -> str:
+def mark(state: str, unicode: bool) -> str:
     return _MARKS[state][0 if unicode else 1]
 
 
-def _some(texts: list[str], most: int) -> list[str]:
+def some(texts: list[str], most: int) -> list[str]:
     """Return the first texts, and how many more there are."""
     more = len(texts) - most
     return texts if more <= 0 else [*texts[:most], f"{more} more in the report"]
@@ -119,23 +119,23 @@ def _open(incident: view.Incident) -> list[str]:
     causes = view.undecided(incident)
     if incident["verdict"]["state"] != "inconclusive":
         return [f"{len(causes)} other causes are not ruled out; the report says which"] if causes else []
-    lines = _some(incident["verdict"]["needs"], 3)
+    lines = some(incident["verdict"]["needs"], 3)
     for name in ("suspected", "open"):
         ids = [cause["id"] for cause in causes if cause["state"] == name]
         lines += [f"{name.capitalize()}: {', '.join(ids)}"] if ids else []
     return lines
 
 
-def _next(page: _Page, step: dict[str, str]) -> None:
+def _next(page: Page, step: dict[str, str]) -> None:
     page.line()
     page.section("NEXT", [step["say"] or "Type:"], lines_each=4)
     if step["command"]:
         page.line()
-        page.command(_continued(plain(step["command"])))
+        page.command(continued(plain(step["command"])))
         page.line()
 
 
-def _continued(command: str, columns: int = 74) -> list[str]:
+def continued(command: str, columns: int = 74) -> list[str]:
     """Break a shell command into lines that can be pasted as they are: only at spaces outside quotes."""
     lines = [""]
     for word in _shell_words(command):

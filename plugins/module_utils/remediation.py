@@ -207,7 +207,16 @@ def proof(found: Remediation, judged: Mapping[str, Any]) -> Proof:
         return Proof(True, f"The cause is {_words(cause)}.", after, f"{now['title']} ({now['id']})")
     if after["joined"] is not True:
         return Proof(None, f"It is not proven that an agent joins now: {after['summary']}.", after)
+    if _flaps(judged["evidence"]["dispatch"]["signals"]):
+        return Proof(None, f"An agent joined once, and not again ({after['summary']}).", after)
     return Proof(True, f"The dispatch test passes now: {after['summary']}. The cause is {_words(cause)}.", after)
+
+
+def _flaps(signals: Mapping[str, Any]) -> bool:
+    """Whether an agent that came did not stay, or came late and did not come to the second room."""
+    late = (signals.get("joined_after_s") or 0.0) > (signals.get("cold_start_s") or 0.0)
+    by_probe = signals.get("source") == "probe"
+    return bool(signals.get("left_again")) or (by_probe and late and signals.get("retry_joined_after_s") is None)
 
 
 def verified(found: Remediation, seen: Proof, *, last: bool) -> Remediation:

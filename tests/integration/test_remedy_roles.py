@@ -17,19 +17,6 @@ STOPPED = {"active": "inactive", "sub": "dead", "started_at": None}
 
 
 @pytest.fixture
-def scenario(tmp_path: Path):
-    """Write a scenario of the lab from the parts that matter; give its file."""
-
-    def write(name: str, **parts: Any) -> Path:
-        path = tmp_path / f"{name}.yml"
-        content = {"name": name, "title": name, "expected": {"verdict": "any", "state": "fault"}, **parts}
-        path.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return path
-
-    return write
-
-
-@pytest.fixture
 def play_role(tmp_path: Path):
     """Run one role on a host of the lab; give the play and what the role registered."""
 

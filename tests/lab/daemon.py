@@ -30,7 +30,6 @@ from lab.pi import ADDRESS, Pi, closed_port, start_pi
 from lab.scenario import load
 from lab.state import LabState, Scenario
 
-ROUTE = "/api/internal/sessions"
 UNRESOLVED = "https://proto-trainer.ngrok.invalid"
 KEPT = {"lab.log", "lock", "pid"}
 
@@ -151,7 +150,7 @@ def variables(scenario: Scenario, directory: Path, state: LabState, ports: dict[
             "LAB_LK_VERSION": scenario["lk_version"],
         },
         "voiceops_required_secrets": ["NEXT_APP_URL", "INTERNAL_SERVICE_KEY", "OPENAI_API_KEY"],
-        "voiceops_callback_url": state.urls["edge"] + ROUTE,
+        "voiceops_callback_url": state.urls["edge"] + cloud.ROUTE,
         "voiceops_callback_key": state.service_key,
         "voiceops_callback_probe": "validate",
         "voiceops_service_unit": scenario["pi"]["unit"]["name"],

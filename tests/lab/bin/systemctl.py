@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 Properties = dict[str, Any]
 
+HANGS_S = 300.0
 VERSION = "systemd 252 (252.39-1~deb12u1)\n+PAM +AUDIT +SELINUX +APPARMOR +SECCOMP default-hierarchy=unified"
 
 
@@ -123,6 +124,8 @@ def change(verb: str, names: list[str], known: dict[str, Properties]) -> int:
         unit = known[name]
         if verb == "reset-failed":
             unit.update(ActiveState="inactive", SubState="dead", Result="success", NRestarts=0)
+        elif unit.get("_starts") == "hangs":
+            time.sleep(HANGS_S)
         elif unit.get("_starts", True):
             now = time.time()
             unit.update(ActiveState="active", SubState="running", Result="success", MainPID=913, ExecMainPID=913)

@@ -213,7 +213,8 @@ class ActionModule(ActionBase):
         """Judge the remedy by a fresh diagnosis, and say whether the next one is to be tried."""
         judged = self._args["judged"] or {}
         seen = remediation.proof(found, judged)
-        add_probes(Path(self._args["path"]).parent, judged["evidence"]["dispatch"].get("probes") or [], self._now)
+        probes = [probe for record in judged["evidence"].values() for probe in record.get("probes") or []]
+        add_probes(Path(self._args["path"]).parent, probes, self._now)
         outcome = {True: "helped", False: "in_vain", None: "not_proven"}[seen.helped]
         self._conclude(found, "helped" if seen.helped else "failed")
         found = remediation.step(found, at=rfc3339(self._now), what=seen.because, outcome=outcome)

@@ -53,7 +53,7 @@ def terminal(
     sign = mark(repair["state"], unicode)
     page.section("REPAIR", [f"{sign} {repair['verdict']}: {repair['meaning']}"], repair["state"], lines_each=3)
     page.section("CAUSE", [repair["title"]], lines_each=3)
-    page.section("WHY", some(repair["because"], 5), lines_each=5)
+    page.section("WHY", some(repair["because"], 5), lines_each=9)
     page.section("PROOF", repair["pair"], lines_each=4)
     page.section("PLAN", repair["plan"], lines_each=3)
     page.section("DONE", some(repair["steps"], 9), lines_each=3)

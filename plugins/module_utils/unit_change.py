@@ -34,8 +34,8 @@ _REFUSALS = (
     ),
     (
         r"a (?:password|terminal) is required|authentication is required",
-        "sudo wants a password: allow this one command without, by a line in sudoers such as "
-        "'{user} ALL=(root) NOPASSWD: {command}'",
+        # Worded so that masking does not take what follows the word for a secret.
+        "allow {user} to run '{command}' without one, by a line with NOPASSWD in sudoers",
     ),
     (r"not allowed to execute|not in the sudoers file", "sudo does not allow this user that command"),
     (r"not found|not loaded|no such unit", "systemd knows no unit {unit}: check its name"),
@@ -108,7 +108,7 @@ def _refusal(argv: list[str], unit: str, user: str, done: Result) -> str:
     advice = next(
         (text for pattern, text in _REFUSALS if re.search(pattern, said, re.I)), f"see systemctl status {unit}"
     )
-    command = " ".join(["/usr/bin/systemctl", *argv[argv.index("systemctl") + 1 :]])
+    command = shlex.join(argv[argv.index("systemctl") :])
     advice = advice.format(unit=unit, user=user, command=command)
     return f"{unit}: '{shlex.join(argv)}' was refused: {clip(said, 300).rstrip('.')}. What to do: {advice}."
 

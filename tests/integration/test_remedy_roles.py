@@ -88,7 +88,7 @@ def test_a_failed_unit_is_reset_and_started(lab, scenario, play_role):
 @pytest.mark.parametrize(
     ("pi", "name", "sentence"),
     [
-        ({"sudo": "password"}, UNIT, "sudo wants a password: allow this one command without, by a line in sudoers"),
+        ({"sudo": "password"}, UNIT, "a password is required. What to do: allow brad to run 'systemctl"),
         ({"sudo": None}, UNIT, "polkit wants a person to log in"),
         ({}, "no-such-unit", "no-such-unit: systemd knows no such unit: check its name"),
         ({"unit": {**STOPPED, "starts": False}}, UNIT, f"{UNIT} failed again at once (exit-code)"),

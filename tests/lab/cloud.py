@@ -67,7 +67,8 @@ class Cloud:
     def admit(self, request: web.Request, method: str) -> Claims:
         """Let happen what is due, then give the caller's claims; raises C(TwirpError) for a fault or a bad token."""
         self.clock.advance()
-        while self._then and self.rooms.deleted >= self._then[0]["after_rooms"]:
+        asked_for = self.rooms.made + (method == "CreateRoom")
+        while self._then and asked_for >= self._then[0]["at_room"]:
             event = self._then.pop(0)
             self.rooms.open(event["rooms"])
             self._faults = event["faults"]

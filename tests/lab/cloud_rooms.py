@@ -44,7 +44,7 @@ class Rooms:
         self._clock = clock
         self._call_back = call_back
         self._rooms: dict[str, _Room] = {}
-        self.deleted = 0
+        self.made = 0
         self.open(spec)
 
     def open(self, spec: list[dict[str, Any]]) -> None:
@@ -57,6 +57,7 @@ class Rooms:
             raise TwirpError("invalid_argument", "name is required")
         known = self._rooms.get(request.name)
         if known is None:
+            self.made += 1
             known = self._rooms[request.name] = _Room(request.name, self._clock.now())
             known.info.empty_timeout = request.empty_timeout or 300
             known.info.departure_timeout = request.departure_timeout or 20
@@ -75,7 +76,6 @@ class Rooms:
         """Close a room for everybody in it."""
         self._room(request.room)
         del self._rooms[request.room]
-        self.deleted += 1
         return room.DeleteRoomResponse()
 
     def participants(self, request: room.ListParticipantsRequest) -> room.ListParticipantsResponse:

@@ -13,7 +13,9 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.redact import red
 
 # lk leaves these out of what it uploads, in every version.
 _NOT_UPLOADED = (":(exclude,glob)**/livekit.toml", ":(exclude,glob)**/.env*", ":(exclude,glob)**/node_modules/**")
-_COMMAND = ("git", "--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=normal", "--", ".")
+_STATUS = ("status", "--porcelain", "-z", "--untracked-files=normal", "--", ".", *_NOT_UPLOADED)
+# The repository around a folder that it ignores is not the folder's.
+_IGNORED = ("check-ignore", "--quiet", ".")
 MOST_CHANGES = 10
 
 
@@ -24,7 +26,11 @@ def source_of(folder: str, deployed_commit: str | None, deadline: float) -> dict
     from the commit, at most ten, C(dirty) says whether there are any. What is not known is None.
     """
     commit = git_head.commit_of(folder)
-    changes = _changes(folder, deadline) if commit else None
+    if commit and _git(folder, _IGNORED, deadline) is not None:
+        commit = None
+    status = _git(folder, _STATUS, deadline) if commit else None
+    # After a rename comes the old name, as an entry of its own without a state.
+    changes = None if status is None else [entry[3:] for entry in status.split("\0") if entry[2:3] == " "]
     return {
         "commit": commit,
         "deployed_commit": deployed_commit,
@@ -34,15 +40,12 @@ def source_of(folder: str, deployed_commit: str | None, deadline: float) -> dict
     }
 
 
-def _changes(folder: str, deadline: float) -> list[str] | None:
-    """Ask git for changed and new files below C(folder); None if there is no git, or it does not answer."""
+def _git(folder: str, arguments: tuple[str, ...], deadline: float) -> str | None:
+    """Return what git prints in C(folder); None if it is missing, fails, or does not answer."""
+    argv = ["git", "--no-optional-locks", *arguments]
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        done = process.run(
-            [*_COMMAND, *_NOT_UPLOADED], deadline=deadline, cwd=os.path.expanduser(folder), env=environment
-        )
+        done = process.run(argv, deadline=deadline, cwd=os.path.expanduser(folder), env=environment)
     except process.ProgramError:
         return None
-    # After a rename comes the old name, as an entry of its own without a state.
-    entries = [entry for entry in done.stdout.split("\0") if entry[2:3] == " "]
-    return [entry[3:] for entry in entries] if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None

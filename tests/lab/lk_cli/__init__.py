@@ -5,7 +5,11 @@
 
 It copies versions 2.13.2 and 2.18.2 (C(LAB_LK_VERSION), the former by default) in what a caller can see: options,
 the order and the streams of the output, tables, JSON, error texts and exit codes, as LiveKit's sources at those tags
-have them. Only the standard library is used, so that it starts fast.
+have them. Only the standard library is used, so that it starts fast. C(LAB_LK_CALLS) names a file to which each call's
+arguments are added.
+
+2.6.2 (C(update-secrets) does nothing), 2.12.9 and 2.13.0 (which calls itself 2.12.9, and asks at the end of a deploy)
+are 2.13.2 but for that, the options of C(deploy), and the columns of C(versions).
 
 What it leaves out: help texts are short; C(deploy) looks for the SDK but not at its version, reads no C(.gitignore),
 tags no git commit, and prints BuildKit's progress in outline; a bad quantity's log line on stderr is in outline, too.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from lab.lk_cli.options import HELP, VERSION, Command, UsageError, commands, glo
 from lab.lk_cli.output import LkError, Output, PanicError
 from lab.lk_cli.project import Toml, check_subdomain, resolve
 
-SDK_VERSIONS = {"2.13.2": "2.13.3", "2.18.2": "2.18.1"}
+SDK_VERSIONS = {"2.6.2": "2.11.3", "2.12.9": "2.12.8", "2.13.0": "2.12.8", "2.13.2": "2.13.3", "2.18.2": "2.18.1"}
 """The versions of C(lk) that this stand-in can be, and the SDK that each is built with."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
@@ -38,6 +39,9 @@ def main(arguments: list[str]) -> int:
 def answer(arguments: list[str]) -> int:
     """Do what the arguments say, with this process' output, environment and current folder; give the exit code."""
     version = os.environ.get("LAB_LK_VERSION", "2.13.2")
+    if "LAB_LK_CALLS" in os.environ:
+        with open(os.environ["LAB_LK_CALLS"], "a", encoding="utf-8") as file:
+            file.write(json.dumps(arguments) + "\n")
     try:
         if version not in SDK_VERSIONS:
             raise LkError(f"LAB_LK_VERSION: expected one of {', '.join(SDK_VERSIONS)}, got {version}")
@@ -76,14 +80,14 @@ def _root(arguments: list[str], version: str) -> int:
         print(page)
         raise
     if parsed.values.get("version"):
-        print(f"lk version {version}")
+        print(f"lk version {'2.12.9' if version == '2.13.0' else version}")
         return 0
     if parsed.values.get("help") or not parsed.rest:
         print(page)
         return 0
     if parsed.rest[0] not in ("agent", "a"):
         return _fail(f"No help topic for '{parsed.rest[0]}'", 3)
-    known = commands(new)
+    known = commands(version)
     flags = (*shared, HELP)
     try:
         group = parse(parsed.rest[1:], flags, set(known), new)
@@ -125,7 +129,7 @@ def _command(command: Command, arguments: list[str], values: dict[str, object], 
     if missing:
         print(page)
         raise LkError(f'Required flag "{missing[0]}" not set')
-    ACTIONS[command.name](Run(merged, directory, toml, Client(project, SDK_VERSIONS[version]), out))
+    ACTIONS[command.name](Run(merged, directory, toml, Client(project, SDK_VERSIONS[version]), out, version))
     return 0
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import sys
@@ -41,6 +42,7 @@ class Run:
     toml: Toml
     client: Client
     out: Output
+    version: str
 
     def call(self, method: str, failure: str, **message: Any) -> dict[str, Any]:
         """Call the service; an error is told as C(failure) and the server's message."""
@@ -180,7 +182,10 @@ def versions(run: Run) -> None:
             [item["version"], str(item["current"]).lower(), item["status"], *_times(item, "deployed_at", False)]
             for item in found
         ]
-        run.out.result(table(["Version", "Current", "Status", "Created At", "Deployed At"], rows))
+        headers = ["Version", "Current", "Status", "Created At", "Deployed At"]
+        if run.version == "2.6.2":
+            headers, rows = [*headers[:2], *headers[3:]], [[*row[:2], *row[3:]] for row in rows]
+        run.out.result(table(headers, rows))
 
 
 def _new_version(version: dict[str, Any]) -> list[str]:
@@ -218,6 +223,9 @@ def update_secrets(run: Run) -> None:
         title = f"This will remove all existing secrets. Are you sure you want to proceed [{agent_id}]?"
         if not ask(title):
             return
+    if run.version == "2.6.2" and not overwrite:
+        # 2.5.2 to 2.6.2 do nothing here, and do not say so.
+        return
     message = {"agent_id": agent_id, "secrets": given, "overwrite": overwrite}
     answer = run.call("UpdateAgentSecrets", "unable to update agent secrets", **message)
     if not answer["success"]:
@@ -279,6 +287,8 @@ def deploy(run: Run) -> None:
     except LkError as error:
         raise LkError(f"unable to deploy agent: {error}") from error
     run.out.status("Deployed agent")
+    if run.version == "2.13.0" and ask("Agent deploying. Would you like to view logs?"):
+        logs(run)
 
 
 def _unknown_language() -> str:
@@ -317,9 +327,15 @@ def _deploy(run: Run, agent_id: str, deployment: str, given: list[dict[str, Any]
     if not answer["success"]:
         raise LkError(f"failed to deploy agent: {answer['message']}")
     run.client.upload(answer[upload], _archive(run.directory))
-    names = (vertex["name"] for step in run.client.build(agent_id, deployment) for vertex in step.get("vertexes", ()))
-    for number, name in enumerate(names, 1):
-        print(f"#{number} {name}\n#{number} DONE 0.0s\n", file=sys.stderr)
+    numbers: dict[str, int] = {}
+    for step in run.client.build(agent_id, deployment):
+        for vertex in step.get("vertexes", ()):
+            number = numbers.setdefault(vertex["digest"], len(numbers) + 1)
+            done = f"#{number} DONE 0.0s\n" if "completed" in vertex else ""
+            print(f"#{number} {vertex['name']}\n{done}", file=sys.stderr, end="\n" if done else "")
+        for log in step.get("logs", ()):
+            text = base64.b64decode(log["data"]).decode(errors="replace").rstrip("\n")
+            print(f"#{numbers[log['vertex']]} 0.1 {text}", file=sys.stderr)
 
 
 def _language(directory: Path) -> str:

@@ -81,12 +81,13 @@ def global_flags(new: bool) -> tuple[Flag, ...]:
     return (*_GLOBAL, *(_NEW_GLOBAL if new else ()))
 
 
-def commands(new: bool) -> dict[str, Command]:
-    """The commands of C(lk agent) by name and alias; C(new) is 2.18.2."""
+def commands(version: str) -> dict[str, Command]:
+    """The commands of C(lk agent) by name and alias."""
+    new = version == "2.18.2"
     as_json = (_JSON,) if new else ()
-    deploy = (
-        (*_ATTRIBUTES, Flag("no-default-attributes", kind="bool"), Flag("region"), _DEPLOYMENT) if new else (_SILENT,)
-    )
+    deploy: tuple[Flag, ...] = (_SILENT,) if version in ("2.13.0", "2.13.2") else ()
+    if new:
+        deploy = (*_ATTRIBUTES, Flag("no-default-attributes", kind="bool"), Flag("region"), _DEPLOYMENT)
     known = (
         Command(
             "deploy", "Deploy a new version of the agent", (*_SECRETS, *deploy, Flag("skip-sdk-check", kind="bool"))

@@ -37,7 +37,7 @@ class Sample(NamedTuple):
     received: float
 
 
-def host_clock(samples: Iterable[Sample]) -> dict[str, float]:
+def clock_bounds(samples: Iterable[Sample]) -> dict[str, float]:
     """Bound the host's clock minus the controller's by all samples; milliseconds. Empty without a sample.
 
     Each sample bounds the offset by two differences. Where the bounds of two exclude each other, as when a clock was
@@ -131,9 +131,9 @@ class ActionModule(ActionBase):
             shown = read_time(answer["stdout"])
             if shown is not None:
                 samples.append(Sample(sent, *shown, time.time()))
-            if samples and host_clock(samples)["uncertainty_ms"] <= SHARP_ENOUGH_MS:
+            if samples and clock_bounds(samples)["uncertainty_ms"] <= SHARP_ENOUGH_MS:
                 break
-        return host_clock(samples)
+        return clock_bounds(samples)
 
     def _run_module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module on the host; where that is this very process' own, without the cost of another one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.action.evidence_facts import Sample, host_clock, read_time
+from ansible_collections.voiceops.livekit.plugins.action.evidence_facts import Sample, clock_bounds, read_time
 
 SENT = 1_770_000_000.0
 
@@ -21,7 +21,7 @@ def sample(true_offset: float, there: float, back: float, resolution: float = 0.
 @pytest.mark.parametrize(("there", "back"), [(0.1, 0.1), (0.9, 0.1), (0.0, 2.0)])
 @pytest.mark.parametrize("resolution", [0.0, 1.0])
 def test_the_true_offset_lies_within_the_uncertainty(true_offset, there, back, resolution):
-    clock = host_clock([sample(true_offset, there, back, resolution)])
+    clock = clock_bounds([sample(true_offset, there, back, resolution)])
 
     assert abs(clock["offset_ms"] - true_offset * 1000) <= clock["uncertainty_ms"] + 0.2
     assert clock["uncertainty_ms"] == pytest.approx((there + back + resolution) * 500, abs=0.2)
@@ -30,21 +30,21 @@ def test_the_true_offset_lies_within_the_uncertainty(true_offset, there, back, r
 def test_several_samples_bound_the_offset_more_sharply_than_any_of_them():
     slow_there, slow_back = sample(7.0, 0.4, 0.01), sample(7.0, 0.01, 0.4, sent=SENT + 1)
 
-    clock = host_clock([slow_there, slow_back])
+    clock = clock_bounds([slow_there, slow_back])
 
     assert clock["offset_ms"] == pytest.approx(7000, abs=11)
     assert clock["uncertainty_ms"] == pytest.approx(10, abs=0.2)
 
 
 def test_a_clock_that_was_set_between_two_samples_is_as_unsure_as_that():
-    clock = host_clock([sample(0.0, 0.1, 0.1), sample(60.0, 0.1, 0.1, sent=SENT + 1)])
+    clock = clock_bounds([sample(0.0, 0.1, 0.1), sample(60.0, 0.1, 0.1, sent=SENT + 1)])
 
     assert clock["offset_ms"] - clock["uncertainty_ms"] <= 0
     assert clock["offset_ms"] + clock["uncertainty_ms"] >= 60_000
 
 
 def test_without_a_sample_nothing_is_known():
-    assert host_clock([]) == {}
+    assert clock_bounds([]) == {}
 
 
 @pytest.mark.parametrize(

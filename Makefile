@@ -77,7 +77,7 @@ yamllint: .venv/installed
 	@yamllint --strict .
 
 shellcheck: system
-	@! command -v shellcheck >/dev/null || shellcheck .ci/run tests/demo tests/system-packages tests/gates/ansible-test tests/gates/importer
+	@! command -v shellcheck >/dev/null || shellcheck .ci/run inventory/lab/variables.sh tests/demo tests/system-packages tests/gates/ansible-test tests/gates/importer
 
 ansible-lint: .venv/installed
 	@ANSIBLE_COLLECTIONS_PATH=playbooks/collections ansible-lint --profile production --offline --strict

@@ -107,7 +107,14 @@ def test_operands_are_found_at_every_depth_and_not_in_texts():
     found = [source[begin:end].strip() for begin, end, _word in operands(source)]
 
     assert sorted(found) == sorted(
-        ["a.x", "b['and'] == 'x or y'", "d", "e", source.split(" and ")[0], "not (c | select('in', [d and e]))"]
+        [
+            "a.x",
+            "b['and'] == 'x or y'",
+            "d",
+            "e",
+            source.split(" and ", maxsplit=1)[0],
+            "not (c | select('in', [d and e]))",
+        ]
     )
 
 

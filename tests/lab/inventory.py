@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An inventory script: the variables that the running lab wrote down.
+"""Print the variables that the running lab wrote down, as an inventory script does.
 
 VOICEOPS_LAB_DIR names the lab's folder if it is not C(.lab) in the project.
 """

@@ -36,11 +36,14 @@ _ERROR = re.compile(
     r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"(?i:error|fatal|critical)\"|[56]0\b)|^\w*(?:Error|Exception)\b"
 )
 _NAME = r"[A-Z][A-Z0-9]*_[A-Z0-9_]+"
+_KEY_ERROR = re.compile(rf"KeyError: \\?['\"]({_NAME})")
+# In a traceback, who looked the key up; os.py is frozen since Python 3.11.
+_FRAME, _OF_ENVIRONMENT = re.compile(r"^\s*File \"", re.M), re.compile(r"environ|<frozen os>|/os\.py\"")
+_FRAMES_BEFORE = 8
 _MISSING = (
-    re.compile(r"KeyError: \\?['\"]([A-Z][A-Z0-9_]+)"),
     re.compile(
-        rf"\b({_NAME})[\"'`]? (?:environment variable )?(?:is |was |must be )?"
-        r"(?:not set|unset|missing|required|undefined|not defined|not found|set|provided|empty)\b"
+        rf"\b({_NAME})[\"'`]? (?:environment variable )?(?:must be (?:set|provided)|(?:is |was )?"
+        r"(?:not set|unset|missing|required|undefined|not defined|not found|not provided|empty))\b"
     ),
     re.compile(
         r"(?:[Mm]issing|[Rr]equired|[Uu]ndefined|not found|not set)(?: \w{1,20}){0,3}[:\s\"'`]{1,3}"
@@ -130,7 +133,12 @@ def _session_ends(lines: list[str], span: tuple[float, float]) -> list[str] | No
 
 
 def _missing_names(lines: list[str]) -> list[str]:
-    found = [match for line in lines for pattern in _MISSING for match in pattern.findall(line)]
+    """Name the variables that an error misses; that an optional one is not set is only warned of."""
+    found = [match for line in lines if _ERROR.search(line) for pattern in _MISSING for match in pattern.findall(line)]
+    for number, line in enumerate(lines):
+        before = "\n".join(lines[max(0, number - _FRAMES_BEFORE) : number + 1])
+        if not _FRAME.search(before) or _OF_ENVIRONMENT.search(before):
+            found += _KEY_ERROR.findall(line)
     names = [name for match in found for name in re.findall(r"[A-Z][A-Z0-9_]+", match)]
     return list(dict.fromkeys(names))
 

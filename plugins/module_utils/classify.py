@@ -294,7 +294,8 @@ def _undecided(judgements: list[_Judgement]) -> list[_Judgement]:
 
 def _remedy(rule: Rule, signals: Signals) -> dict[str, Any] | None:
     remedy = rule["remedy"]
-    if remedy is None:
+    fits = [_value(rule, source, signals) for source in rule["remedy_when"]]
+    if remedy is None or any(isinstance(value, Unknown) or not value for value in fits):
         return None
     command = render(
         remedy["command"], signals, lambda value: f"<{', '.join(value.names).rsplit('.', maxsplit=1)[-1]}>"

@@ -63,7 +63,8 @@ class Run:
 
     C(started_at) is in seconds since 1970; C(probes) are windows of our own earlier probes, C([{since, until, what}]);
     C(clocks) are C({host: {offset_ms, uncertainty_ms}}), each host's clock minus the controller's; C(hosts) names the
-    host of each layer. C(agent_name) is the dispatch name that the inventory gives; empty if it gives none.
+    host of each layer. C(agent_name) is the dispatch name that the inventory gives, '' for automatic dispatch;
+    None if it gives none.
     C(dispatch_deadline_s) is how many seconds of waiting prove that no agent joins.
     """
 
@@ -73,7 +74,7 @@ class Run:
     clocks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hosts: Mapping[str, str] = field(default_factory=dict)
     synthetic_users: Sequence[str] = ()
-    agent_name: str = ""
+    agent_name: str | None = None
     dispatch_deadline_s: float = dispatch.DEADLINE_S
 
 
@@ -94,12 +95,14 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         merged["agent"] = _with_worker(merged.get("agent"), extra["worker"])
     elif "agent" in merged:
         merged["agent"]["signals"].update(dict.fromkeys(worker.SIGNALS), worker_self_hosted=False)
+    if "tunnel" in merged:
+        _join_tunnel(merged)
     if "tunnel" in merged and "secrets" in merged:
         signals = merged["tunnel"]["signals"]
         secret = (merged["secrets"]["signals"].get("updated_at") or {}).get(URL_SECRET)
         signals["url_secret_older"] = _is_older(secret, signals.get("tunnel_started_at"))
     if "agent" in merged and merged["agent"]["signals"].get("name") is None:
-        merged["agent"]["signals"]["name"] = _name_by_inventory(merged.get("client"), run)
+        merged["agent"]["signals"]["name"] = run.agent_name
     _merge_dispatch(merged, extra.get("agent_after"), run)
     if "secrets" in merged and "agent" in merged:
         merged["secrets"]["signals"]["changed_after_deploy"] = _changed_after(
@@ -120,6 +123,20 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
     }
 
 
+def _join_tunnel(evidence: Mapping[str, Record]) -> None:
+    """Add to the tunnel what the callback and the service tell of it."""
+    signals = evidence["tunnel"]["signals"]
+    callback, service = (evidence[layer]["signals"] if layer in evidence else {} for layer in ("callback", "service"))
+    if signals.get("reachable") is None and callback.get("route_exists") is True:
+        # A POST went all the way.
+        signals["reachable"] = True
+    port, ports = service.get("port"), signals.get("tunnel_ports")
+    if port is not None and ports:
+        # What forwards to another port is the tunnel of something else.
+        own = [(url, to) for url, to in zip(signals["tunnel_urls"], ports) if to in (port, None)]
+        signals.update(tunnel_urls=[url for url, _to in own], tunnel_ports=[to for _url, to in own])
+
+
 def _changed_after(changed: Any, deployed: Any) -> bool | None:
     """Whether secrets were changed by something else than the deploy, which renews the times of all of them."""
     times = parse_time(changed), parse_time(deployed)
@@ -130,15 +147,6 @@ def _is_older(secret: Any, began: Any) -> bool | None:
     """True if a secret was set before something began, by more than the clocks may differ; else None."""
     times = parse_time(secret), parse_time(began)
     return True if times[0] is not None and times[1] is not None and times[1] - times[0] > CLOCKS_DIFFER_S else None
-
-
-def _name_by_inventory(client: Record | None, run: Run) -> str | None:
-    """Return the dispatch name for where lk does not tell it, as before 2.16.1; None if it is not known.
-
-    An empty name is also what the inventory has by default, so it is believed only where the room agrees.
-    """
-    asked = client["signals"].get("dispatch_names") if client else None
-    return run.agent_name or ("" if asked and not any(asked) else None)
 
 
 def _name_known_absences(evidence: Mapping[str, Record]) -> None:
@@ -155,11 +163,14 @@ def calls_heard(journal: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[str
     A call that one witness heard was made; silence counts only of a witness that would have heard one.
     """
     counts = [count for count in (journal.get("callbacks"), edge.get("inspector_callbacks")) if count]
-    statuses = [*(journal.get("callback_statuses") or []), *(edge.get("inspector_statuses") or [])]
+    # These the tunnel itself gives when nothing answers behind it.
+    through = [status for status in edge.get("inspector_statuses") or [] if status not in (502, 503, 504)]
+    statuses = [*(journal.get("callback_statuses") or []), *through]
     if counts or statuses:
         return {"calls": max([*counts, 1]), "call_statuses": list(dict.fromkeys(statuses)) or None}
     journal_silent = journal.get("callbacks") == 0 and journal.get("silence_counts") is True
-    edge_silent = edge.get("inspector_callbacks") == 0 and edge.get("inspector_covers") is True
+    own = any(str(edge.get("host")) in url for url in edge.get("tunnel_urls") or [])
+    edge_silent = edge.get("inspector_callbacks") == 0 and edge.get("inspector_covers") is True and own
     silent = journal_silent or edge_silent
     return {"calls": 0 if silent else None, "call_statuses": [] if silent else None}
 

@@ -30,7 +30,10 @@ _NO_WATCHES = re.compile(r"watch", re.I)
 _METHOD = r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b"
 _STATUSES = (
     # "POST /a HTTP/1.1" 201 · POST /a 201 in 87ms · POST /a -> 201
-    re.compile(rf"{_METHOD}[\"' ]+\S{{1,2000}}?(?: HTTP/[\d.]+)?[\"']?\s*(?:[-=]+>|→|-|:)?\s*([1-5]\d\d)\b(?![.:\d])"),
+    re.compile(
+        rf"{_METHOD}[\"' ]+\S{{1,2000}}(?: HTTP/[\d.]+)?[\"']?\s+(?:(?:[-=]+>|→|-|:)\s*)?([1-5]\d\d)\b"
+        r"(?![.:\d]|\s*(?:ms|s|bytes|[kM]?B)\b)"
+    ),
     # status=201 · "statusCode": 500
     re.compile(r"\bstatus(?:[ _]?[Cc]ode)?[\"']?\s*[=:]\s*[\"']?([1-5]\d\d)\b"),
 )
@@ -39,6 +42,9 @@ _ERROR = re.compile(
     r"(?:[Ee]rror|ERROR|[Ee]xception|EXCEPTION)\b|\b(?:FATAL|[Ff]atal|[Pp]anic|[Uu]nhandled)\b"
     r"|Out of memory|oom-kill|Under-voltage|[Ff]ailed (?:to|with)|code=(?:exited|killed|dumped), status=(?!0/)"
 )
+_REQUEST_LINE = re.compile(rf"({_METHOD})[\"' ]+(?:https?://[^/\s]+)?(/[^\s?#\"']{{0,500}})")
+# A frame of a JavaScript stack: where an error was, not that somebody called.
+_FRAME = re.compile(r"\s*at (?:async )?\S.*[:)]")
 _RESTART = re.compile(r"Scheduled restart job")
 _REQUEST = re.compile(rf"{_METHOD}|(?<!\w)/\w+/\w+")
 
@@ -88,6 +94,17 @@ def names_request(text: str) -> bool:
     return _REQUEST.search(text) is not None
 
 
+def request_of(text: str) -> tuple[str, str]:
+    """Return the method and the path, without query and final slash, of the request that a line names, or ("", "")."""
+    match = _REQUEST_LINE.search(text)
+    return (match[1], match[2].rstrip("/") or "/") if match else ("", "")
+
+
 def is_disk_full(text: str) -> bool:
     """Say whether C(text) complains of a full disk, and not of used up file watches."""
     return "ENOSPC" in codes(text) and _NO_WATCHES.search(text) is None
+
+
+def is_stack_frame(text: str) -> bool:
+    """Say whether a line is a frame of an error's stack, which names files, not requests."""
+    return _FRAME.match(text) is not None

@@ -18,6 +18,7 @@ A rule:
   explains      ids of causes that are only effects if this one is confirmed
   look_alikes   ids of causes that are easily taken for this one
   remedy        id of a remedy; none by default
+  remedy_when   expressions; the remedy is one only where all are true
   unattended    overrides the remedy's
   advice        text: what to do, in words; with the command to type, if there is no remedy
 
@@ -101,6 +102,7 @@ _RULE_TYPES: dict[str, tuple[type, ...]] = {
     "explains": (list,),
     "look_alikes": (list,),
     "remedy": (str, type(None)),
+    "remedy_when": (list,),
     "unattended": (str, bool),
     "advice": (str,),
 }
@@ -215,11 +217,11 @@ def _rule(item: Any, file: str, names: Vocabulary) -> Rule:
     _one_of(f"{where}: state", rule["state"], STATES)
     if isinstance(rule["because"], str):
         rule["because"] = [rule["because"]]
-    for key in ("when", "unless", "because", "explains", "look_alikes"):
+    for key in ("when", "unless", "because", "explains", "look_alikes", "remedy_when"):
         rule[key] = _texts(f"{where}: {key}", rule.get(key, []))
     if not rule["when"]:
         raise RuleError(f"{where}: when: expected at least one expression")
-    for key in ("when", "unless"):
+    for key in ("when", "unless", "remedy_when"):
         _check_all(f"{where}: {key}", rule[key], names, check)
     for key in ("because", "otherwise", "advice"):
         _check_all(f"{where}: {key}", _as_list(rule[key]), names, check_text)

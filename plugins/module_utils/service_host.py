@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import re
 import shlex
 import socket
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import journal
+from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import USER_AGENT
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.service_files import merged, of_systemd
@@ -22,6 +24,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.service_log impor
 SIGNALS = {
     "port": "int|None: the port that the service listens on, as the inventory or the unit says; None if neither does",
     "port_open": "bool|None: something on the host accepts connections to that port; None if it is not known",
+    "port_answers": "bool|None: it answers a GET of the callback there; False if none came in the time that a person waits",
     "kernel_faults": "list[str]|None: what the kernel complained of in the window: under_voltage, out_of_memory; None "
     "if its log cannot be read, or does not reach back",
     "kernel_first": "str|None: the first such line, at most 200 characters",
@@ -30,6 +33,8 @@ SIGNALS = {
 }
 
 _CONNECT_S = 2.0
+# A page that takes longer than this is taken for dead by whoever waits for it.
+_ANSWER_S = 3.0
 _HIGHEST_PORT = 65535
 # A host without IPv6 has no such address; nothing listens there.
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH)
@@ -41,14 +46,20 @@ _PASSWORD_WANTED = re.compile(r"(?:a password|authentication) is required", re.I
 _PORT_OPTION = re.compile(r"(?:-p|--port=)(\d{1,5})", re.ASCII)
 
 
-def port_signals(given: object, unit: Mapping[str, str], deadline: float) -> dict[str, Any]:
+def port_signals(given: object, unit: Mapping[str, str], path: str, deadline: float) -> dict[str, Any]:
     """Return the signals of the port by C(deadline), an absolute C(time.monotonic()).
 
-    C(given) is the inventory's port or None, C(unit) has the properties of the systemd unit.
+    C(given) is the inventory's port or None, C(unit) has the properties of the systemd unit, C(path) is that of the
+    callback.
     """
     # Next.js takes the option before PORT, which it does not look for in its own files.
     port = _port(given) or port_of_command(unit.get("ExecStart", "")) or _port(merged(of_systemd(unit)).get("PORT"))
-    return {"port": port, "port_open": None if port is None else is_open(port, deadline)}
+    accepts = None if port is None else is_open(port, deadline)
+    return {
+        "port": port,
+        "port_open": accepts,
+        "port_answers": answers(port, path, deadline) if port and accepts else None,
+    }
 
 
 def port_of_command(exec_start: str) -> int | None:
@@ -91,6 +102,22 @@ def _accepts(address: str, port: int, deadline: float) -> bool | None:
         return False
     except OSError as exc:
         return False if exc.errno in _NO_SUCH_ADDRESS else None
+    return True
+
+
+def answers(port: int, path: str, deadline: float) -> bool | None:
+    """Say whether a server on this host answers a GET of the path; None if it speaks no HTTP, or time is short."""
+    patience = min(_ANSWER_S, deadline - time.monotonic())
+    connection = http.client.HTTPConnection("localhost", port, timeout=max(0.1, patience))
+    try:
+        connection.request("GET", path or "/", headers={"User-Agent": USER_AGENT})
+        connection.getresponse()
+    except TimeoutError:
+        return False if patience >= _ANSWER_S else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
     return True
 
 

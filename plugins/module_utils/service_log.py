@@ -37,6 +37,8 @@ class Frame(NamedTuple):
     """The host's clock minus the controller's, in seconds."""
     uncertainty: float = 0.0
     """How far that may be off."""
+    path: str = ""
+    """The callback's path; a line that names a request is a callback only if it is a POST to it."""
     probes: Sequence[Mapping[str, Any]] = ()
     synthetic_users: Sequence[str] = ()
     secrets: Sequence[object] = ()
@@ -107,7 +109,7 @@ def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
     C(text) redacted and at most 300 characters, C(user) the first UUID in it, or that of a synthetic user.
     """
     text = entry.text
-    callback = re.search(frame.pattern, text) is not None
+    callback = _is_callback(text, frame)
     codes, status = logline.codes(text), logline.status(text)
     if status is not None and status >= (400 if callback else 500):
         codes.append(f"HTTP_{status}")
@@ -125,6 +127,16 @@ def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
         "self": _OUR_MARK in text,
     }
     return {**item, "self": _is_ours(item, frame.probes, frame.synthetic_users)}
+
+
+def _is_callback(text: str, frame: Frame) -> bool:
+    if re.search(frame.pattern, text) is None or logline.is_stack_frame(text):
+        return False
+    method, path = logline.request_of(text)
+    if not (method and frame.path):
+        return True
+    # What stands between the tunnel and the app may take off, or put on, the beginning of the path.
+    return method == "POST" and (path.endswith(frame.path) or frame.path.endswith(path))
 
 
 def _is_success(item: Mapping[str, Any], text: str) -> bool:

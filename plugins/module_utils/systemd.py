@@ -22,6 +22,7 @@ PROPERTIES = (
     "NRestarts",
     "ExecMainStatus",
     "ActiveEnterTimestamp",
+    "ActiveEnterTimestampMonotonic",
     "ActiveExitTimestamp",
     "ExecStart",
     "WorkingDirectory",
@@ -70,6 +71,17 @@ def moment(properties: Mapping[str, str], name: str) -> float | None:
     return parse_time(f"{match[1]}T{match[2]}Z") if match else None
 
 
+def booted(properties: Mapping[str, str]) -> float | None:
+    """Say when the host booted, in seconds since 1970 on its clock: systemd counts from then, too; None if unknown."""
+    entered, since_boot = (
+        moment(properties, "ActiveEnterTimestamp"),
+        properties.get("ActiveEnterTimestampMonotonic", ""),
+    )
+    if entered is None or not re.fullmatch(r"[1-9]\d{0,17}", since_boot, re.ASCII):
+        return None
+    return entered - int(since_boot) / 1e6
+
+
 def is_active(properties: Mapping[str, str]) -> bool | None:
     """Say whether the unit is up now; None if systemd was not asked."""
     state = properties.get("ActiveState")
@@ -90,8 +102,9 @@ def was_up(properties: Mapping[str, str], start: float, end: float) -> bool | No
     if entered <= start:
         return True if active else None if left is None else left >= end
     if active:
-        # It was down from when it was left till it was entered; of the time before, nothing is kept.
-        return None if left is not None and left >= end else False
+        # It was down from when it was left till it was entered; of the time before, or of another boot, nothing is kept.
+        begin = booted(properties) if left is None else left
+        return None if begin is not None and begin >= end else False
     return None if entered > end else False
 
 

@@ -73,9 +73,12 @@ def told(worker: Sequence[Entry], server: Sequence[Entry], frame: Frame) -> dict
     """Return the signals that depend on the worker's lines, C(worker), and on livekit-server's, C(server)."""
     within = span(frame.attempt, frame.run_start, frame.uncertainty)
     users = [entry for entry in worker if within[0] <= _at(entry) <= within[1] and not _is_ours(entry, frame)]
-    wanted = [entry for entry in server if within[0] <= _at(entry) <= within[1] and not _is_ours(entry, frame)]
     life = [entry for entry in worker if entry["kind"] in LIFE]
-    moments = _moments(wanted, frame)
+    wanted = [entry for entry in server if within[0] <= _at(entry) <= within[1] and not _is_ours(entry, frame)]
+    name = _identity(life)["worker_name"]
+    # A livekit-server has other agents, too; a line without a name may be about any of them.
+    own = [entry for entry in wanted if name is None or entry.get("name") in (None, name)]
+    moments = _moments(own, frame)
     registered = _registered(life, frame.run_start, frame)
     there = _through(life, moments, frame)
     return {
@@ -88,14 +91,14 @@ def told(worker: Sequence[Entry], server: Sequence[Entry], frame: Frame) -> dict
         "worker_gave_up": _gave_up(life, frame),
         **_connection(life, moments, there, registered, frame),
         **_identity(life),
-        **_capacity(worker, moments, within, frame),
+        **_capacity(worker, moments, frame),
         "worker_idle_at_attempt": _idle(worker, moments[1], frame),
         "worker_jobs_received": _count(users, "job_received", frame.heard),
         "worker_said": _kinds(users, frame),
         "worker_errors": _errors(users, frame),
         "worker_codes": _codes(users, frame),
         "worker_flapping": _often(life, frame, ("connection_lost", "registered"), without=("starting", "unit_started")),
-        **_server(wanted, life, frame),
+        **_server(wanted, own, life, frame),
     }
 
 
@@ -202,7 +205,7 @@ def _identity(life: Iterable[Entry]) -> dict[str, Any]:
     }
 
 
-def _capacity(worker: Sequence[Entry], moments: Moments, within: Moments, frame: Frame) -> dict[str, Any]:
+def _capacity(worker: Sequence[Entry], moments: Moments, frame: Frame) -> dict[str, Any]:
     """Return whether the worker was full when it was wanted, and whether it was so only for seconds."""
     phases: list[tuple[float, float]] = []
     begin: float | None = None
@@ -215,12 +218,12 @@ def _capacity(worker: Sequence[Entry], moments: Moments, within: Moments, frame:
             begin = None
     covered = [phase for phase in phases if phase[0] <= moments[0] and moments[1] <= phase[1]]
     touched = [phase for phase in phases if phase[0] <= moments[1] and moments[0] <= phase[1]]
-    lengths = [end - begin for begin, end in phases if begin <= within[1] and within[0] <= end]
+    lengths = [end - begin for begin, end in covered]
     known = frame.trusted and _speaks(worker)
     return {
         "worker_full_at_attempt": True if covered else None if touched or not known else False,
-        "worker_full_s": round(min(lengths), 1) if lengths else 0.0 if known else None,
-        "worker_briefly_full": min(lengths) < BRIEF_S if lengths else False if known else None,
+        "worker_full_s": round(max(lengths), 1) if lengths else 0.0 if known else None,
+        "worker_briefly_full": max(lengths) < BRIEF_S if lengths else False if known else None,
     }
 
 
@@ -267,17 +270,14 @@ def _often(life: Iterable[Entry], frame: Frame, kinds: tuple[str, ...], without:
     return True if number >= OFTEN else False if frame.trusted else None
 
 
-def _server(wanted: Sequence[Entry], life: Iterable[Entry], frame: Frame) -> dict[str, Any]:
-    ours = {found for entry in life for found in _WORKER_ID.findall(entry["text"] + str(entry.get("id") or ""))}
-    assigned = [
-        _WORKER_ID.findall(entry["text"] + str(entry.get("id") or ""))
-        for entry in wanted
-        if entry["kind"] == "assigned"
-    ]
-    elsewhere = sum(1 for found in assigned if found and ours and not ours & set(found))
+def _server(wanted: Sequence[Entry], own: Sequence[Entry], life: Iterable[Entry], frame: Frame) -> dict[str, Any]:
+    """Return what livekit-server tells of all jobs that were C(wanted), and of those of our agent, C(own)."""
+    ours = {worker for entry in life for worker in _workers(entry)}
+    assigned = [_workers(entry) for entry in own if entry["kind"] == "assigned"]
+    elsewhere = sum(1 for found in assigned if found and ours and not ours & found)
     missing = [entry.get("name") or "" for entry in wanted if entry["kind"] in ("not_dispatched", "no_response")]
     counts = {
-        f"server_{kind}": _count(wanted, kind, frame.server_heard)
+        f"server_{kind}": _count(own, kind, frame.server_heard)
         for kind in ("not_dispatched", "no_response", "no_capacity", "timed_out", "worker_left")
     }
     return {
@@ -285,3 +285,7 @@ def _server(wanted: Sequence[Entry], life: Iterable[Entry], frame: Frame) -> dic
         "server_missing_names": list(dict.fromkeys(missing)) if missing or frame.server_heard else None,
         "server_assigned_elsewhere": elsewhere if elsewhere or (frame.server_heard and ours) else None,
     }
+
+
+def _workers(entry: Entry) -> set[str]:
+    return set(_WORKER_ID.findall(f"{entry['text']} {entry.get('id') or ''}"))

@@ -50,7 +50,8 @@ _JOB = (
     ("unresponsive", r"job (?:executor )?is unresponsive"),
     ("session_error", r"AgentSession is closing due to unrecoverable error"),
     ("person_left", r"closing agent session due to participant disconnect"),
-    ("duplicate_identity", r"(?i:duplicate_?identity)"),
+    # Of a person it means a second tab.
+    ("duplicate_identity", r"^(?!.*(?i:participant))(?=.*(?i:duplicate_?identity))"),
     (
         "crashed",
         r"unhandled exception while running the job task|error in entry function|job process exited unexpectedly"

@@ -246,7 +246,7 @@ def judge(params: dict[str, Any]) -> dict[str, Any]:
         clocks=params["clocks"],
         hosts=params["hosts"],
         synthetic_users=params["synthetic_users"],
-        agent_name=params["settings"].get("agent_name") or "",
+        agent_name=params["settings"].get("agent_name"),
         dispatch_deadline_s=params["dispatch_deadline"],
     )
     extra = {name: record for name, record in params["evidence"].items() if name not in LAYERS}

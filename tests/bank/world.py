@@ -113,7 +113,7 @@ class World:
         mode = self.variables["voiceops_dispatch_probe"]
         wanted = mode == "always" or (mode == "auto" and found["probe_would_help"])
         if wanted and records["client"]["signals"].get("waiting") == 0:
-            records["dispatch"] = self._probed(run)
+            records["dispatch"] = self._probed(run, records["agent"]["signals"].get("name"))
             if records["dispatch"]["signals"]["joined"] is False:
                 records["agent_after"] = self._collect("agent", run)
             found = self._judged(run, records)
@@ -171,8 +171,9 @@ class World:
         defaults = {name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}
         return {**defaults, **{name.removeprefix("voiceops_"): value for name, value in self.variables.items()}}
 
-    def _probed(self, run: dict[str, Any]) -> Record:
+    def _probed(self, run: dict[str, Any], name: str | None) -> Record:
         options = {**self._options(), **run}
+        options["agent_name"] = options["agent_name"] or name
         deadline, cold = self.variables["voiceops_dispatch_deadline"], self.variables["voiceops_dispatch_cold_start"]
         with mock.patch.object(dispatch, "time", self.clock), mock.patch.object(dispatch, "POLL_S", POLL_S):
             return dispatch.probe(options, deadline, cold)

@@ -37,6 +37,7 @@ SIGNALS = {
     "inspector_statuses": "list[int]|None: the statuses of these, oldest first; a call without an answer has none",
     "inspector_oldest": "str|None: time of the oldest request listed, RFC 3339, the controller's clock",
     "tunnel_urls": "list[str]|None: public URLs of the tunnels that run; None if they could not be listed",
+    "tunnel_ports": "list[int|None]|None: the port that each of these forwards to, as ngrok tells it",
     "tunnel_started_at": "str|None: when ngrok was started, RFC 3339, the controller's clock; None unless one runs",
     "url_secret_older": "bool|None: True if the agent's secret NEXT_APP_URL was last set before that, else None: a "
     "deploy renews the times of all secrets; filled in from the layer secrets",
@@ -80,7 +81,9 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         if listed is not None:
             break
     signals: dict[str, Any] = dict.fromkeys(SIGNALS)
-    signals["tunnel_urls"] = None if tunnels is None else tunnel_urls(tunnels)
+    if tunnels is not None:
+        running = [(url, port) for url, port in map(tunnel_of, tunnels) if url]
+        signals.update(tunnel_urls=[url for url, _port in running], tunnel_ports=[port for _url, port in running])
     now = float(options.get("now") or time.time())
     offset, uncertainty = host_clock(options)
     elapsed = None if tunnels is None else ngrok_elapsed(deadline)
@@ -141,10 +144,13 @@ def ngrok_elapsed(deadline: float) -> float | None:
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
-def tunnel_urls(tunnels: Iterable[Any]) -> list[str]:
-    """List the public URLs of C(/api/tunnels)."""
-    urls = [tunnel.get("public_url") for tunnel in tunnels if isinstance(tunnel, dict)]
-    return [clip(redact(url), 300) for url in urls if isinstance(url, str)]
+def tunnel_of(tunnel: Any) -> tuple[str | None, int | None]:
+    """Return the public URL, and the port that it forwards to, of an item of C(/api/tunnels)."""
+    fields = tunnel if isinstance(tunnel, dict) else {}
+    url, config = fields.get("public_url"), fields.get("config")
+    address = str(config.get("addr") or "") if isinstance(config, dict) else ""
+    match = re.fullmatch(r"(?:.*:)?(\d{1,5})/?", address, re.ASCII)
+    return (clip(redact(url), 300) if isinstance(url, str) else None), (int(match[1]) if match else None)
 
 
 def read_calls(

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import logline, service_files, service_host, systemd
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
@@ -149,6 +150,7 @@ def _frame(options: Mapping[str, Any], unit: str, pattern: str) -> Frame:
         end=end,
         offset=offset,
         uncertainty=uncertainty,
+        path=urlsplit(str(options.get("callback_url") or "")).path.rstrip("/"),
         probes=options.get("probes") or [],
         synthetic_users=[str(user) for user in options.get("synthetic_users") or [] if user],
         secrets=[options.get(name) for name in ("callback_key", "livekit_api_key", "livekit_api_secret")],
@@ -161,7 +163,7 @@ def _host_signals(
     """Derive what the host tells once systemd was C(asked) for the unit."""
     unit = asked.result().properties
     return {
-        **service_host.port_signals(options.get("service_port"), unit, deadline),
+        **service_host.port_signals(options.get("service_port"), unit, frame.path, deadline),
         **service_host.sudo_signals(frame.unit, deadline),
         **service_files.environment_signals(
             unit,

@@ -104,8 +104,7 @@ def judge(exchange: Exchange, target: Target) -> dict[str, Any]:
 
 
 def _route_exists(status: int | None) -> bool | None:
-    if status == 404:
-        return False
+    # Some frameworks answer 404 to a GET where there is a route for POST alone.
     return True if _is_route_status(status) else None
 
 
@@ -149,7 +148,7 @@ def describe(exchange: Exchange, target: Target) -> str:
     if edge.error_code(exchange):
         return f"{answer(exchange)} comes from the tunnel's edge, not from the app"
     if exchange.status == 404:
-        return "404 from the app: it has no such route"
+        return "404 to a GET from the app: it has no such route, or one for POST alone"
     if _is_route_status(exchange.status):
         return f"the callback route answers, {exchange.status}"
     return f"{exchange.status} to a GET, which does not tell whether the route works"

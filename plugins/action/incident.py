@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import incident as incidents
@@ -19,6 +17,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import report
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import add_probes, artifacts_dir
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.terminal import abilities
 
 RENDERERS = {"incident.md": report.markdown, "incident.html": report.html}
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -111,8 +110,5 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _show(incident: dict[str, Any], where: str) -> None:
-        # A worker's sys.stdout may be a buffer without an encoding; the one it was started with tells the terminal's.
-        encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
-        unicode = encoding.lower().startswith("utf")
-        ending = report.terminal(incident, colour=bool(ANSIBLE_COLOR), unicode=unicode, where=where)
+        ending = report.terminal(incident, **abilities(), where=where)
         Display().display(f"\n{ending}\n")

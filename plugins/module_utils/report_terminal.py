@@ -25,16 +25,14 @@ def terminal(
     C(unicode) false keeps to ASCII; C(colour) adds ANSI colours, which take no columns; C(where) is the report's path.
     Only a word of the command and that path may be longer than a line, since broken they could not be used.
     """
-    page = _Page(width, colour, unicode)
+    page = Page(width, colour, unicode)
     verdict = incident["verdict"]
     page.line(view.attempt_line(incident), "dim")
     page.line()
     for record in view.records(incident):
         page.entry(_mark(record["state"], unicode), record["layer"], [record["summary"]], record["state"])
     page.line()
-    state = _STATES[verdict["state"]]
-    page.section("VERDICT", [f"{_mark(state, unicode)} {verdict['title']}"], state, lines_each=3)
-    page.section("", [view.verdict_line(verdict)], "dim", lines_each=1)
+    page.verdict("VERDICT", verdict)
     page.section("WHY", _some(verdict["because"], 5), lines_each=4)
     page.section("THEN MEND", _some([view.title(fault) for fault in verdict.get("also") or []], 3))
     page.section("EFFECTS", _some([view.title(cause) for cause in view.also_confirmed(incident)], 3))
@@ -50,7 +48,7 @@ def terminal(
     return page.text()
 
 
-class _Page:
+class Page:
     """Collects lines. Evidence gets in only through here: it is cleaned, folded to ASCII if need be, and wrapped."""
 
     def __init__(self, width: int, colour: bool, unicode: bool) -> None:
@@ -72,6 +70,11 @@ class _Page:
 
     def section(self, name: str, texts: Iterable[str], style: str = "", lines_each: int = 2) -> None:
         self._block(self._name(name), texts, style, lines_each)
+
+    def verdict(self, name: str, verdict: dict[str, Any]) -> None:
+        state = _STATES[verdict["state"]]
+        self.section(name, [f"{_mark(state, self._unicode)} {verdict['title']}"], state, lines_each=3)
+        self.section("", [view.verdict_line(verdict)], "dim", lines_each=1)
 
     def command(self, words: Iterable[str]) -> None:
         self._lines += [f"   {self._styled(self._clean(line), 'command')}" for line in words]
@@ -126,7 +129,7 @@ def _open(incident: view.Incident) -> list[str]:
     return lines
 
 
-def _next(page: _Page, step: dict[str, str]) -> None:
+def _next(page: Page, step: dict[str, str]) -> None:
     page.line()
     page.section("NEXT", [step["say"] or "Type:"], lines_each=4)
     if step["command"]:

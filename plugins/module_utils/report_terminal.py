@@ -52,14 +52,16 @@ class Page:
     """Collects lines. Evidence gets in only through here: it is cleaned, folded to ASCII if need be, and wrapped."""
 
     def __init__(self, width: int, colour: bool, unicode: bool) -> None:
-        self._width, self._colour, self._unicode = width, colour, unicode
+        # An ellipsis in ASCII takes two columns more.
+        self._width, self._colour, self._unicode = width if unicode else width - 2, colour, unicode
         self._lines: list[str] = []
 
     def text(self) -> str:
         return "\n".join(self._lines)
 
     def line(self, text: str = "", style: str = "") -> None:
-        self._lines.append(self._styled(f" {clip(self._clean(text), self._width - 1)}" if text else "", style))
+        clipped = self._shown(clip(self._clean(text), self._width - 1))
+        self._lines.append(self._styled(f" {clipped}" if text else "", style))
 
     def label(self, name: str, text: str) -> None:
         self._lines.append(self._name(name) + self._clean(text))
@@ -85,15 +87,17 @@ class Page:
         for text in texts:
             first = bullet
             for line in wrap(self._clean(text), self._width - _LABEL - len(bullet), lines_each):
-                self._lines.append(head + self._styled(first + line, style))
+                self._lines.append(head + self._styled(first + self._shown(line), style))
                 head, first = " " * _LABEL, " " * len(bullet)
 
     def _name(self, name: str) -> str:
         return self._styled(f" {name:<{_LABEL - 1}}", "strong")
 
     def _clean(self, text: str) -> str:
-        cleaned = plain(text, 2000)
-        return cleaned if self._unicode else to_ascii(cleaned)
+        return self._shown(plain(text, 2000))
+
+    def _shown(self, text: str) -> str:
+        return text if self._unicode else to_ascii(text)
 
     def _styled(self, text: str, style: str) -> str:
         return f"\x1b[{_SGR[style]}m{text}\x1b[0m" if self._colour and style and text else text

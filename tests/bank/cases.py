@@ -19,6 +19,8 @@ from typing import Any
 import yaml
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
+from ansible_collections.voiceops.livekit.plugins.module_utils.incident import assemble
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet, load
 from bank import saved
 from bank.world import RULES, World
@@ -42,6 +44,25 @@ class Case:
     def judged(self, rules: RuleSet) -> dict[str, Any]:
         """What these rules say of the evidence."""
         return classify(self.evidence, rules, self.context)
+
+    def saved(self, rules: RuleSet) -> dict[str, Any]:
+        """The incident record that the play would write of it; as there, secrets are masked before it is judged."""
+        evidence = redact_data(self.evidence)
+        at = self.context["attempt"]["until"]
+        found = redact_data(classify(evidence, rules, self.context, today=at[:10]))
+        record = assemble(
+            started_at=at,
+            finished_at=at,
+            attempt=self.context["attempt"],
+            verdict=found["verdict"],
+            causes=found["causes"],
+            evidence=evidence,
+            conflicts=found["conflicts"],
+            settings=redact_data(self.context["settings"]),
+            notes=found["suppressed"],
+        )
+        read: dict[str, Any] = json.loads(json.dumps(record))
+        return read
 
     def differences(self, answer: dict[str, Any]) -> list[str]:
         """Say in what an answer differs from what is expected."""

@@ -13,6 +13,7 @@ from bank import mutants as mutants_command
 from bank.cases import BankError, find, rules
 from bank.mutants import mutants, operands
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.replay import judged_again
 from lab.scenario import SCENARIOS
 
 
@@ -28,6 +29,16 @@ def test_every_scenario_is_right_and_nothing_is_wrongly_confirmed(cases):
     assert [(case.name, wrong) for case, answer in answers for wrong in case.differences(answer)] == []
     assert [case.name for case, answer in answers if case.wrongly_confirmed(answer)] == []
     assert len(cases) >= 120
+
+
+def test_every_scenario_saved_and_replayed_is_judged_as_before(cases):
+    known = rules()
+    saved = {case.name: case.saved(known) for case in cases}
+    replayed = {name: judged_again(record, known) for name, record in saved.items()}
+
+    assert [record["problems"] for record in saved.values() if record["problems"]] == []
+    for part in ("verdict", "causes", "conflicts"):
+        assert [name for name, record in saved.items() if replayed[name][part] != record[part]] == [], part
 
 
 def test_every_rule_is_the_verdict_of_a_scenario_or_stands_beside_one(cases):

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import pytest
-from bank.cases import find
+from bank.cases import find, rules
 from bank.world import World
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.replay import difference, judged_again
 from lab.scenario import SCENARIOS
 
 CHOSEN = (
@@ -59,6 +60,8 @@ def test_the_verdict_is_the_one_expected(name, lab):
     assert case.differences(play.incident) == [], play.output
     with World(path) as world:
         assert states(play.incident) == states(world.judged()), "the bank imitates the play badly"
+    found = difference(play.incident, judged_again(play.incident, rules()))
+    assert {part: pairs for part, pairs in found.items() if pairs} == {}, "the record lacks what it was judged by"
 
 
 def test_enough_were_chosen():

@@ -11,7 +11,10 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
+from ansible_collections.voiceops.livekit.plugins.module_utils.incident import assemble
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import record
+from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet
 
 SITUATIONS: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).resolve().parents[1] / "scenarios" / "evidence" / "situations.yml").read_text(encoding="utf-8")
@@ -91,3 +94,18 @@ def evidence(*changes: dict[str, dict[str, Any]], without: tuple[str, ...] = ())
         for layer, values in signals.items()
         if layer not in without
     }
+
+
+def saved(rules: RuleSet, *changes: dict[str, dict[str, Any]], suffix: str = "0000") -> dict[str, Any]:
+    """Return the incident record of the healthy system with the changes, judged by the rules."""
+    records = evidence(*changes)
+    found = classify(records, rules, CONTEXT)
+    return assemble(
+        started_at=ATTEMPT["until"],
+        finished_at=ATTEMPT["until"],
+        attempt=ATTEMPT,
+        evidence=records,
+        settings=SETTINGS,
+        suffix=suffix,
+        **{name: found[name] for name in ("verdict", "causes", "conflicts")},
+    )

@@ -181,7 +181,7 @@ def test_other_core_rules_take_the_place_of_the_collections(project, records):
     assert code == 0, output
     causes = {each["id"]: each for each in project.found()["difference"]["causes"]}
     assert (causes["tunnel_offline"]["before"], causes["tunnel_offline"]["after"]) == ("confirmed", "ruled_out")
-    assert "ERR_NGROK_3200" in causes["tunnel_offline"]["why"]["after"]
+    assert causes["tunnel_offline"]["why"]["after"].startswith("ngrok does not say that the tunnel is offline.")
 
 
 def test_an_older_record_without_signals_is_judged_and_not_refused(project, records):

@@ -54,12 +54,10 @@ class Case:
             started_at=at,
             finished_at=at,
             attempt=self.context["attempt"],
-            verdict=found["verdict"],
-            causes=found["causes"],
             evidence=evidence,
-            conflicts=found["conflicts"],
             settings=redact_data(self.context["settings"]),
             notes=found["suppressed"],
+            **redact_data({part: found[part] for part in ("verdict", "causes", "conflicts")}),
         )
         read: dict[str, Any] = json.loads(json.dumps(record))
         return read

@@ -100,7 +100,7 @@ def classify(
         "open_questions": _needs(_undecided(judgements), case),
         "conflicts": conflicts,
         "suppressed": _suppressed(judgements, rules.suppressions, today),
-        "probe_would_help": _probe_would_help(judgements, verdict, case.signals),
+        "probe_would_help": _probe_would_help(judgements, roots, case.signals),
     }
 
 
@@ -232,7 +232,7 @@ def _verdict(judgements: list[_Judgement], roots: list[_Judgement], case: _Case)
     """
     if not roots:
         return _undecided_verdict(judgements, case)
-    chosen = min(roots, key=lambda each: STATES.index(each.rule["state"]))
+    chosen = _first(roots)
     rule = chosen.rule
     others = [each for each in roots if each is not chosen and each.rule["state"] == rule["state"] == "fault"]
     return {
@@ -249,6 +249,10 @@ def _verdict(judgements: list[_Judgement], roots: list[_Judgement], case: _Case)
             for each in others
         ],
     }
+
+
+def _first(roots: list[_Judgement]) -> _Judgement:
+    return min(roots, key=lambda each: STATES.index(each.rule["state"]))
 
 
 def _undecided_verdict(judgements: list[_Judgement], case: _Case) -> dict[str, Any]:
@@ -324,9 +328,10 @@ def _reason(record: Record | None) -> str:
     return limits or "the layer was asked, but did not say"
 
 
-def _probe_would_help(judgements: list[_Judgement], verdict: Mapping[str, Any], signals: Signals) -> bool:
+def _probe_would_help(judgements: list[_Judgement], roots: list[_Judgement], signals: Signals) -> bool:
     # Where a person waits, that room is the test.
     tested = evaluate("dispatch.ran or client.waiting > 0", signals)
-    if verdict["state"] != INCONCLUSIVE or tested is True:
+    causes = [each for each in roots if not each.rule["beside"]]
+    if tested is True or (causes and _first(causes).rule["state"] != INCONCLUSIVE):
         return False
     return any(name.startswith("dispatch.") for each in judgements for name in each.unknown)

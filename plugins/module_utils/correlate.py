@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch
+from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import condition_of
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import agent as agent_layer
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector, worker
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
@@ -239,7 +240,9 @@ def _merge_dispatch(merged: dict[str, Record], agent_after: Record | None, run: 
     # The agent's own record was read while the person waited, so after that room's dispatch.
     after = merged.get("agent") if signals.get("source") == "waiting_room" else agent_after
     if after is not None:
-        signals["agent_status_after"] = after["signals"].get("status")
+        status = after["signals"].get("status")
+        # A status that no document lists says neither that the agent woke nor that it did not.
+        signals["agent_status_after"] = status if condition_of(status) else None
         signals["agent_log_crashed"] = after["signals"].get("log_crashed")
 
 

@@ -40,7 +40,7 @@ SIGNALS: dict[str, str] = {
     "deadline_s": "float: seconds after which an agent that has not joined counts as not joining.",
     "cold_start_s": "float: seconds that a cold start may take.",
     "scaled": "float: deadline_s as a part of the standard 90 s; None if it is the standard.",
-    "agent_status_after": "str: the agent's status after the probe, filled in from a second look at it.",
+    "agent_status_after": "str: the agent's status after the probe, from a second look; None if no document lists it.",
     "agent_log_crashed": "bool: its log shows a crash by then; filled in like that.",
     "limit_reached": "bool: LiveKit refused our probe for a limit of the plan, or of calls; None without a probe.",
     "wait_s": "float: seconds that were watched or waited without interruption from the start.",

@@ -17,6 +17,7 @@ A rule:
   otherwise     text told if it is ruled out, instead of the condition that failed
   explains      ids of causes that are only effects if this one is confirmed
   look_alikes   ids of causes that are easily taken for this one
+  beside        true for a fault that keeps no agent away by itself: the probe is worth its while all the same
   remedy        id of a remedy; none by default
   remedy_when   expressions; the remedy is one only where all are true
   unattended    overrides the remedy's
@@ -101,6 +102,7 @@ _RULE_TYPES: dict[str, tuple[type, ...]] = {
     "otherwise": (str,),
     "explains": (list,),
     "look_alikes": (list,),
+    "beside": (bool,),
     "remedy": (str, type(None)),
     "remedy_when": (list,),
     "unattended": (str, bool),
@@ -210,7 +212,8 @@ def _remedy(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
 def _rule(item: Any, file: str, names: Vocabulary) -> Rule:
     given = _checked_keys(item, file, _RULE_TYPES, required=_RULE_REQUIRED)
     where = f"{file}: {given['id']}"
-    rule: Rule = {"state": "fault", "remedy": None, "unattended": "", "otherwise": "", "advice": "", **given}
+    absent = {"state": "fault", "remedy": None, "unattended": "", "otherwise": "", "advice": "", "beside": False}
+    rule: Rule = {**absent, **given}
     rule["unattended"] = _YAML_BOOLEANS.get(rule["unattended"], rule["unattended"])
     _one_of(f"{where}: unattended", rule["unattended"], ("", *UNATTENDED))
     _one_of(f"{where}: layer", rule["layer"], LAYERS)

@@ -24,7 +24,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.service_log impor
 SIGNALS = {
     "port": "int|None: the port that the service listens on, as the inventory or the unit says; None if neither does",
     "port_open": "bool|None: something on the host accepts connections to that port; None if it is not known",
-    "port_answers": "bool|None: it answers a GET of the callback there; False if none came in the time that a person waits",
+    "port_answers": "bool|None: it answers a GET of the callback there; False if none came in "
+    "the time that a person waits",
     "kernel_faults": "list[str]|None: what the kernel complained of in the window: under_voltage, out_of_memory; None "
     "if its log cannot be read, or does not reach back",
     "kernel_first": "str|None: the first such line, at most 200 characters",

@@ -66,7 +66,9 @@ def read_logs(frame: Frame, deadline: float) -> Logs:
 
 def _read_window(frame: Frame, greps: bool, deadline: float) -> journal.Reading[dict[str, Any]]:
     """Read the span first, since it decides, then what is around it. Complete means that the span's callbacks are."""
-    wanted = f"(?:{frame.pattern})|{logline.PREFILTER}"
+    # A line that names a synthetic user tells whose the error beside it is.
+    synthetic = [re.escape(user) for user in frame.synthetic_users if user]
+    wanted = "|".join([f"(?:{frame.pattern})", logline.PREFILTER, *synthetic])
 
     def part(pattern: str, since: float, until: float) -> journal.Reading[dict[str, Any]]:
         query = journal.Query(frame.unit, since + frame.offset, until + frame.offset, pattern)
@@ -103,7 +105,8 @@ def _read_control(frame: Frame, greps: bool, deadline: float) -> journal.Reading
 
 
 def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
-    """Make of a journal entry what is kept of it, or None if it tells neither of a callback nor of an error.
+    """Make of a journal entry what is kept of it, or None if it tells neither of a callback nor of an error, nor
+    names a synthetic user.
 
     That is C({at, text, priority, codes, callback, status, user, self}): C(at) is RFC 3339 on the controller's clock,
     C(text) redacted and at most 300 characters, C(user) the first UUID in it, or that of a synthetic user.
@@ -113,9 +116,9 @@ def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
     codes, status = logline.codes(text), logline.status(text)
     if status is not None and status >= (400 if callback else 500):
         codes.append(f"HTTP_{status}")
-    if not (callback or codes or logline.is_restart(text) or logline.is_error(text, entry.priority)):
+    synthetic = next((user for user in frame.synthetic_users if user and user.lower() in text.lower()), None)
+    if not (callback or codes or synthetic or logline.is_restart(text) or logline.is_error(text, entry.priority)):
         return None
-    synthetic = (user for user in frame.synthetic_users if user and user.lower() in text.lower())
     item = {
         "at": rfc3339(entry.at - frame.offset),
         "text": clip(redact(text, frame.secrets), TEXT_LIMIT),
@@ -123,7 +126,7 @@ def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
         "codes": codes,
         "callback": callback,
         "status": status,
-        "user": next(synthetic, None) or logline.user(text),
+        "user": synthetic or logline.user(text),
         "self": _OUR_MARK in text,
     }
     return {**item, "self": _is_ours(item, frame.probes, frame.synthetic_users)}

@@ -102,7 +102,7 @@ def was_up(properties: Mapping[str, str], start: float, end: float) -> bool | No
     if entered <= start:
         return True if active else None if left is None else left >= end
     if active:
-        # It was down from when it was left till it was entered; of the time before, or of another boot, nothing is kept.
+        # It was down from when it was left till it was entered; of the time before, nothing is kept.
         begin = booted(properties) if left is None else left
         return None if begin is not None and begin >= end else False
     return None if entered > end else False

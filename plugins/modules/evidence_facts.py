@@ -321,6 +321,8 @@ ansible_facts:
               type: str, returned: always}
             tunnel_urls: {description: "Public URLs of the tunnels that run; None if they could not be listed.", type:
               list, returned: always}
+            tunnel_ports: {description: "The port that each of these forwards to, as ngrok tells it.", type: list,
+              returned: always}
             tunnel_started_at: {description: "When ngrok was started, RFC 3339, the controller's clock; None unless
               one runs.", type: str, returned: always}
             url_secret_older: {description: "True if the agent's secret NEXT_APP_URL was last set before that, else
@@ -434,6 +436,8 @@ ansible_facts:
               neither does.", type: int, returned: always}
             port_open: {description: "Something on the host accepts connections to that port; None if it is not
               known.", type: bool, returned: always}
+            port_answers: {description: "It answers a GET of the callback there; False if none came in the time that a
+              person waits.", type: bool, returned: always}
             kernel_faults: {description: "What the kernel complained of in the window: under_voltage, out_of_memory;
               None if its log cannot be read, or does not reach back.", type: list, returned: always}
             kernel_first: {description: "The first such line, at most 200 characters.", type: str, returned: always}
@@ -556,10 +560,9 @@ ansible_facts:
               returned: always}
             worker_full_at_attempt: {description: "It was marked as full when the user tried.", type: bool, returned:
               always}
-            worker_full_s: {description: "Seconds for which it was; the shortest such phase in the span.", type:
-              float, returned: always}
-            worker_briefly_full: {description: "A phase was shorter than 15 s, as one accepted job makes it that is
-              not started yet.", type: bool, returned: always}
+            worker_full_s: {description: "Seconds for which it was.", type: float, returned: always}
+            worker_briefly_full: {description: "These were fewer than 15, as one accepted job makes it that is not
+              started yet.", type: bool, returned: always}
             worker_idle_at_attempt: {description: "It had got no job since its start; None if it had, for that may
               have ended.", type: bool, returned: always}
             worker_jobs_received: {description: "Job requests in the attempt's span, ours left out; 0 only if one

@@ -24,6 +24,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.redact import red
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet, load
 from bank import saved
 from bank.world import RULES, World
+from lab.scenario import variants
 
 STATES = ("confirmed", "suspected", "ruled_out", "open")
 
@@ -67,16 +68,22 @@ class Case:
         states = {cause["id"]: cause["state"] for cause in answer["causes"]}
         found = {**answer["verdict"], "verdict": answer["verdict"]["id"]}
         found["remedy"] = found["remedy"] and found["remedy"]["id"]
+        found["also"] = [each["id"] for each in found["also"]]
         wrong = [
             f"{key}: expected {self.expected[key]}, got {found[key]}"
-            for key in ("verdict", "state", "remedy")
+            for key in ("verdict", "state", "remedy", "also")
             if key in self.expected and self.expected[key] != found[key]
         ]
-        return wrong + [
+        wrong += [
             f"{cause}: expected {state}, got {states.get(cause, 'no such rule')}"
             for state in STATES
             for cause in self.expected.get(state, [])
             if states.get(cause) != state
+        ]
+        return wrong + [
+            f"{effect}: expected to be told as an effect of {cause}"
+            for effect, cause in self.expected.get("effects", {}).items()
+            if not _is_effect(answer["causes"], effect, cause)
         ]
 
     def wrongly_confirmed(self, answer: dict[str, Any]) -> bool:
@@ -85,6 +92,13 @@ class Case:
         sure = verdict["state"] != "inconclusive" and verdict["id"] != self.expected["verdict"]
         confirmed = {cause["id"] for cause in answer["causes"] if cause["state"] == "confirmed"}
         return sure or any(confirmed & set(self.expected.get(state, [])) for state in STATES[1:])
+
+
+def _is_effect(causes: list[dict[str, Any]], effect: str, cause: str) -> bool:
+    """Whether C(effect) is confirmed and its reasons end with the title of C(cause), which explains it."""
+    known = {each["id"]: each for each in causes}
+    told = known[effect] if effect in known and cause in known else None
+    return bool(told and told["state"] == "confirmed" and told["because"][-1].endswith(f": {known[cause]['title']}."))
 
 
 def rules() -> RuleSet:
@@ -112,18 +126,21 @@ def _cases(file: Path) -> Iterator[Case]:
         raise BankError(f"{file}: {exc}") from exc
     if isinstance(content, list):
         for item in content:
-            yield _of_saved(file, item)
+            yield from _of_saved(file, item)
     elif isinstance(content, dict) and "incident" in content:
         yield _of_incident(file, content)
     else:
         yield _of_world(file)
+        for variant in variants(file):
+            yield _of_world(file, variant)
 
 
-def _of_saved(file: Path, item: Any) -> Case:
+def _of_saved(file: Path, item: Any) -> Iterator[Case]:
     if not isinstance(item, dict) or not {"name", "expected"} <= item.keys():
         raise BankError(f"{file}: expected scenarios with name and expected, got {str(item)[:80]}")
     try:
-        return Case(f"{file.stem}/{item['name']}", saved.evidence(item), saved.context(item), item["expected"])
+        for each in saved.spread(item):
+            yield Case(f"{file.stem}/{each['name']}", saved.evidence(each), saved.context(each), each["expected"])
     except saved.SavedError as exc:
         raise BankError(f"{file}: {exc}") from exc
 
@@ -138,7 +155,8 @@ def _of_incident(file: Path, content: dict[str, Any]) -> Case:
         raise BankError(f"{file}: expected an incident record in {path}: {type(exc).__name__}: {exc}") from exc
 
 
-def _of_world(file: Path) -> Case:
-    with World(file) as world:
+def _of_world(file: Path, variant: str = "") -> Case:
+    with World(file, variant) as world:
         found = world.judged()
-        return Case(file.stem, found["evidence"], world.context, world.scenario["expected"])
+        name = f"{file.stem}/{variant}" if variant else file.stem
+        return Case(name, found["evidence"], world.context, world.scenario["expected"])

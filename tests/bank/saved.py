@@ -9,6 +9,8 @@ A file is a list of scenarios. Each has C(name), C(title) and C(expected), and m
   evidence     C({layer: {signal: value}}), applied after them; a value of null is unknown
   without      layers that were not asked
   unreachable  layers whose host could not be reached
+  unknown      layers that were asked and told nothing
+  missing      what to expect when one layer is missing (L(spread))
   attempt      what differs from L(ATTEMPT), and C(settings) what differs from L(SETTINGS)
 """
 
@@ -22,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.record import record, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, record, unknown
 
 SITUATIONS = Path(__file__).resolve().parent.parent / "scenarios" / "evidence" / "situations.yml"
 ATTEMPT = {
@@ -42,7 +44,9 @@ SETTINGS = {
     "tunnel_host": "mac",
 }
 Scenario = dict[str, Any]
-KEYS = {"name", "title", "like", "evidence", "without", "unreachable", "attempt", "settings", "expected"}
+# How a layer can be missing: the scenario's key, and the word for it in the scenario's name.
+WAYS = {"without": "not-asked", "unreachable": "unreachable", "unknown": "unknown"}
+KEYS = {"name", "title", "like", "evidence", *WAYS, "missing", "attempt", "settings", "expected"}
 
 
 class SavedError(ValueError):
@@ -54,6 +58,25 @@ def situations() -> dict[str, dict[str, dict[str, Any]]]:
     """The named situations: C({name: {layer: {signal: value}}})."""
     loaded: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(SITUATIONS.read_text(encoding="utf-8"))
     return loaded
+
+
+def spread(scenario: Scenario) -> list[Scenario]:
+    """Give the scenario itself, and one for each layer and each way in which that layer can be missing.
+
+    C(missing) has C([{layers, ways, expected}]); without C(ways) it is for all of them. Each layer must have
+    been spoken of in each way once. Raises L(SavedError).
+    """
+    plain = {key: value for key, value in scenario.items() if key != "missing"}
+    found = [plain]
+    for item in scenario.get("missing", []):
+        for layer in item["layers"]:
+            for way in item.get("ways", WAYS):
+                name = f"{scenario['name']}-{layer}-{WAYS[way]}"
+                found.append({**plain, "name": name, way: [layer], "expected": item["expected"]})
+    wanted = sorted(f"{scenario['name']}-{layer}-{word}" for layer in LAYERS for word in WAYS.values())
+    if len(found) > 1 and sorted(each["name"] for each in found[1:]) != wanted:
+        raise SavedError(f"{scenario['name']}: missing: expected each of {', '.join(LAYERS)} once in each way")
+    return found
 
 
 def evidence(scenario: Scenario) -> dict[str, dict[str, Any]]:
@@ -74,6 +97,8 @@ def evidence(scenario: Scenario) -> dict[str, dict[str, Any]]:
         for layer, values in signals.items()
         if layer not in scenario.get("without", [])
     }
+    for layer in scenario.get("unknown", []):
+        records[layer] = unknown(layer, f"{layer} did not tell", signals=dict.fromkeys(signals[layer]))
     for layer in scenario.get("unreachable", []):
         records[layer] = unknown(layer, "its host could not be reached", signals={"host_reachable": False})
     return records

@@ -72,13 +72,13 @@ class Clock:
 
 
 class World:
-    """A scenario of the lab, served in this process. Use as a context manager."""
+    """A scenario of the lab, or a variant of one, served in this process. Use as a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, variant: str = "") -> None:
         self._stack = contextlib.ExitStack()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self.now = time.time()
-        self.scenario: Scenario = load(path, self.now)
+        self.scenario: Scenario = load(path, self.now, variant)
         self.clock = Clock()
         self.pi = programs.Pi(self.scenario, self._folder / "app")
         self.state = LabState(

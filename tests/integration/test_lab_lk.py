@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stand-in C(lk), compared with what the real one prints at 2.13.2 and 2.18.2 by its sources and documents.
+"""The stand-in C(lk), compared with what the real one prints by its sources and documents, most at 2.13.2 and 2.18.2.
 
 With C(LAB_REAL_LK) set to the path of a real C(lk) of one of these versions, the same comparisons are made with it.
 """
@@ -21,6 +21,8 @@ from integration.lk_running import (
     INACTIVE,
     LINES,
     SPINNER,
+    STAND_IN,
+    Lk,
     each_lk,
     environment,
     finish,
@@ -122,6 +124,62 @@ def test_versions(tmp_path, lk):
         ]
     assert done.table == table(names, rows) + "\n"
     assert status_lines(lk, done) == LINES
+
+
+OTHER_VERSIONS = {
+    "2.5.6": (["ID", "Regions"], ["Version", "Current", "Created At", "Deployed At"]),
+    "2.16.4": (["ID", "Dispatch Name", "Regions"], ["Version", "Current", "Status", "Created At", "Deployed At"]),
+}
+
+
+@pytest.mark.parametrize("version", OTHER_VERSIONS)
+def test_the_columns_of_a_version_in_between(tmp_path, version):
+    lk = Lk(str(STAND_IN), version)
+    listed, shown = (
+        run(lk, tmp_path, "agent", command, agent={**DEPLOYED, **VERSIONS}) for command in ("list", "versions")
+    )
+    status = run(lk, tmp_path, "agent", "status", agent={**DEPLOYED, "name": "my-agent"})
+
+    of_list, of_versions = OTHER_VERSIONS[version]
+    assert header(listed) == [*of_list, "Version", "Deployed At"]
+    assert header(shown) == of_versions
+    assert (status.table, status.err) == (STATUS["2.13.2"], "")
+    assert status_lines(lk, status) == LINES
+
+
+def test_2_16_4_shows_the_digests_of_images(tmp_path):
+    done = run(
+        Lk(str(STAND_IN), "2.16.4"),
+        tmp_path,
+        "agent",
+        "versions",
+        agent={"versions": [{"attributes": {"image_digest": "sha256:12ab"}}]},
+    )
+    assert header(done)[-1] == "Digest"
+    assert "sha256:12ab" in done.table
+
+
+def test_2_5_6_passes_errors_on_as_they_come_and_sets_no_secret_without_overwrite(tmp_path):
+    lk = Lk(str(STAND_IN), "2.5.6")
+    fault = {"status": 500, "code": "internal", "msg": "out of order"}
+    failed = run(lk, tmp_path, "agent", "status", spec={"faults": {"ListAgents": fault}})
+    asleep = run(lk, tmp_path, "agent", "logs", agent=ASLEEP)
+    unset = run(lk, tmp_path, "agent", "update-secrets", "--secrets", "A=b")
+    unknown = run(lk, tmp_path, "agent", "deploy", "--silent")
+
+    assert (failed.code, failed.err) == (1, "twirp error internal: out of order\n")
+    assert (asleep.code, asleep.err) == (1, f"failed to get logs: {INACTIVE}\n")
+    assert (unset.code, unset.err, unset.out.splitlines()) == (0, "", LINES)
+    assert (unknown.code, "flag provided but not defined: -silent" in unknown.err) == (1, True)
+
+
+def test_2_5_6_takes_an_error_in_the_agents_log_for_its_own(tmp_path):
+    done = run(Lk(str(STAND_IN), "2.5.6"), tmp_path, "agent", "logs", agent={"logs": ["one", "ERROR: two", "three"]})
+    assert (done.code, done.out.splitlines()[-1], done.err) == (1, "one", "two\n")
+
+
+def header(done):
+    return [cell.strip() for cell in done.table.splitlines()[1].split("│")[1:-1]]
 
 
 SECRETS = {

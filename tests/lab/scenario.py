@@ -53,15 +53,15 @@ def path_of(name: str) -> Path:
     raise ScenarioError(f"no scenario {name!r}; there are: {', '.join(known) or 'none'}")
 
 
-def load(path: str | Path, now: float) -> Scenario:
+def load(path: str | Path, now: float, variant: str = "") -> Scenario:
     """Read, check and complete the scenario in the file C(path); times become epoch seconds counted from C(now).
 
-    Raises C(ScenarioError) for a file that cannot be read, is no YAML, or breaks the schema.
+    C(variant) names one of its variants, whose keys are put in the place of the scenario's. Raises C(ScenarioError) for
+    a file that cannot be read, is no YAML, or breaks the schema.
     """
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ScenarioError(f"{path}: {error}") from error
+    data = _read(path)
+    if variant:
+        data = changed(data, data["variants"][variant])
     problems = sorted(_validator().iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
     if problems:
         raise ScenarioError("\n".join(f"{path}: {_where(p.absolute_path)}: {p.cause or p.message}" for p in problems))
@@ -69,6 +69,26 @@ def load(path: str | Path, now: float) -> Scenario:
         raise ScenarioError(f"{path}: name: expected the file's name {Path(path).stem!r}, got {data['name']!r}")
     completed: Scenario = _complete(data, _schema(), now)
     return completed
+
+
+def variants(path: str | Path) -> list[str]:
+    """Name the variants of the scenario in the file C(path), for L(load); raises C(ScenarioError) as it does."""
+    data = _read(path)
+    return list(data.get("variants", {})) if isinstance(data, dict) else []
+
+
+def changed(data: Any, change: Any) -> Any:
+    """Put what C(change) says in the place of what C(data) does; what a mapping does not name stays."""
+    if isinstance(data, dict) and isinstance(change, dict):
+        return {**data, **{name: changed(data.get(name), part) for name, part in change.items()}}
+    return change
+
+
+def _read(path: str | Path) -> Any:
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ScenarioError(f"{path}: {error}") from error
 
 
 def _where(path: Iterable[str | int]) -> str:

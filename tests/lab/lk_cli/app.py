@@ -14,12 +14,13 @@ from types import FrameType
 from typing import NoReturn
 
 from lab.lk_cli.client import CanceledError, Client
-from lab.lk_cli.commands import ACTIONS, Run
+from lab.lk_cli.commands import ACTIONS
 from lab.lk_cli.options import HELP, VERSION, Command, UsageError, commands, global_flags, help_text, parse
-from lab.lk_cli.output import LkError, Output, PanicError
+from lab.lk_cli.output import JSON_SINCE, LkError, Output, PanicError, Version
 from lab.lk_cli.project import Toml, check_subdomain, resolve
+from lab.lk_cli.run import Run
 
-SDK_VERSIONS = {"2.13.2": "2.13.3", "2.18.2": "2.18.1"}
+SDK_VERSIONS = {"2.5.6": "2.11.3", "2.13.2": "2.13.3", "2.16.4": "2.16.4", "2.18.2": "2.18.1"}
 """The versions of C(lk) that this stand-in can be, and the SDK that each is built with."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
@@ -50,6 +51,11 @@ def answer(arguments: list[str]) -> int:
         return _fail(f"panic: {error}\n\ngoroutine 1 [running]:", 2)
 
 
+def numbers(version: str) -> Version:
+    """Make of a version what can be compared."""
+    return tuple(map(int, version.split(".")))
+
+
 def _cancel(number: int, frame: FrameType | None) -> NoReturn:
     """Cancel on the first signal; the next one kills."""
     for known in _SIGNALS:
@@ -65,12 +71,12 @@ def _fail(text: str, code: int) -> int:
 
 def _root(arguments: list[str], version: str) -> int:
     """Read the options before C(agent)."""
-    new = version == "2.18.2"
-    shared = global_flags(new)
+    number = numbers(version)
+    shared = global_flags(number)
     flags = (*shared, HELP, VERSION)
     page = help_text("lk", "CLI client to LiveKit", "[global options] [command [command options]]", _TOPICS, flags)
     try:
-        parsed = parse(arguments, flags, {"agent", "a"}, new)
+        parsed = parse(arguments, flags, {"agent", "a"}, number >= JSON_SINCE)
     except UsageError as error:
         _print_usage_error(error)
         print(page)
@@ -83,10 +89,10 @@ def _root(arguments: list[str], version: str) -> int:
         return 0
     if parsed.rest[0] not in ("agent", "a"):
         return _fail(f"No help topic for '{parsed.rest[0]}'", 3)
-    known = commands(new)
+    known = commands(number)
     flags = (*shared, HELP)
     try:
-        group = parse(parsed.rest[1:], flags, set(known), new)
+        group = parse(parsed.rest[1:], flags, set(known), number >= JSON_SINCE)
     except UsageError as error:
         _print_usage_error(error)
         raise
@@ -102,12 +108,12 @@ def _root(arguments: list[str], version: str) -> int:
 
 def _command(command: Command, arguments: list[str], values: dict[str, object], version: str) -> int:
     """Read the options of a command of C(lk agent) and run it."""
-    new = version == "2.18.2"
-    flags = (*command.flags, *global_flags(new), HELP)
+    number = numbers(version)
+    flags = (*command.flags, *global_flags(number), HELP)
     page = help_text(f"lk agent {command.name}", command.usage, f"[options] {command.arguments}", {}, flags)
     try:
         # A command's usage error shows no help: urfave/cli looks for it among the command's own subcommands.
-        parsed = parse(arguments, flags, set(), new)
+        parsed = parse(arguments, flags, set(), number >= JSON_SINCE)
     except UsageError as error:
         _print_usage_error(error)
         raise
@@ -115,7 +121,7 @@ def _command(command: Command, arguments: list[str], values: dict[str, object], 
         print(page)
         return 0
     merged = {**values, **parsed.values}
-    out = Output(new, bool(merged.get("quiet")))
+    out = Output(number, bool(merged.get("quiet")))
     toml = Toml(str(merged.get("config") or "livekit.toml"))
     project = resolve(merged, toml, out)
     directory = Path(parsed.rest[0] if parsed.rest else ".")

@@ -25,6 +25,8 @@ from lab.lk_cli.output import LkError
 from lab.lk_cli.project import Project
 
 Message = dict[str, Any]
+OLDEST_SDK = "2.11.3"
+"""The SDK of 2.5.6, which takes a line of the agent's that starts with C(ERROR:) for the end of the log."""
 _MAX_LINE = 64 * 1024
 """The longest line, in bytes, that Go's bufio.Scanner takes."""
 
@@ -72,11 +74,13 @@ class Client:
         }
         with self._request("GET", f"{self._base(region)}/logs?{urlencode(query)}") as response:
             if response.status != 200:
-                raise LkError(_log_error(response.read()))
+                raise LkError(_log_error(response.read(), self._version))
             try:
                 while line := response.readline(_MAX_LINE + 1):
                     if len(line) > _MAX_LINE:
                         raise LkError("scanner error: bufio.Scanner: token too long")
+                    if self._version == OLDEST_SDK and line.startswith(b"ERROR:"):
+                        raise LkError(line.decode(errors="replace").strip().removeprefix("ERROR: "))
                     yield line.decode(errors="replace").rstrip("\n").removesuffix("\r")
             except (http.client.HTTPException, OSError) as error:
                 raise LkError("scanner error: unexpected EOF") from error
@@ -184,10 +188,11 @@ def _call_error(status: int, reason: str, body: bytes) -> CallError:
     return CallError(code, f'Error from intermediary with HTTP status code {status} "{reason}"')
 
 
-def _log_error(body: bytes) -> str:
+def _log_error(body: bytes, version: str) -> str:
     try:
         error = json.loads(body)
         meta = " ".join(f"{name}:{value}" for name, value in sorted(error.get("meta", {}).items()))
-        return f"failed to get logs: {error.get('msg', '')} - map[{meta}]"
+        text = f"failed to get logs: {error.get('msg', '')}"
+        return text if version == OLDEST_SDK else f"{text} - map[{meta}]"
     except (ValueError, AttributeError) as problem:
         return f"failed to parse error response: {problem}"

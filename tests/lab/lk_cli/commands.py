@@ -5,78 +5,29 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-import tarfile
-import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from lab.lk_cli.client import CallError, Client
-from lab.lk_cli.options import Values
-from lab.lk_cli.output import LkError, Output, PanicError, ask, cpu, memory, moment, protojson, table
-from lab.lk_cli.project import Toml, skip_prompts
+from lab.lk_cli.deploy import deploy
+from lab.lk_cli.output import (
+    SKIPS_PROMPTS_SINCE,
+    LkError,
+    PanicError,
+    Version,
+    ask,
+    cpu,
+    memory,
+    moment,
+    protojson,
+    table,
+)
+from lab.lk_cli.project import skip_prompts
+from lab.lk_cli.run import Run
 from lab.lk_cli.secrets import HIDDEN, given_secrets
 
-_LEFT_OUT = {".git", "node_modules", ".venv", "venv", "livekit.toml"}
-_PYTHON = ("requirements.txt", "pyproject.toml", "Pipfile", "Pipfile.lock", "poetry.lock", "uv.lock", "setup.py")
-_NODE = ("package.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml")
-_NO_PROJECT = """no agent project detected in the current directory
-
-Make sure you are running this command from an agent project directory
-containing one of: pyproject.toml, requirements.txt, uv.lock, package.json, or lock files.
-
-To get started, see: https://docs.livekit.io/agents/quickstart"""
-
-
-@dataclass
-class Run:
-    """What a command works with."""
-
-    values: Values
-    directory: Path
-    toml: Toml
-    client: Client
-    out: Output
-
-    def call(self, method: str, failure: str, **message: Any) -> dict[str, Any]:
-        """Call the service; an error is told as C(failure) and the server's message."""
-        try:
-            return self.client.call(method, message)
-        except CallError as error:
-            raise LkError(f"{failure}: {error.msg}") from error
-
-    def agents(self, agent_id: str = "") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.call("ListAgents", "unable to list agents", agent_id=agent_id)["agents"]
-        return found
-
-    def agent_id(self, never: str = "") -> str:
-        """Find out which agent is meant, and say so; C(never) is the version that rules an agent out."""
-        agent_id = self.values.get("id") or ""
-        if not agent_id and self.toml.find(self.directory):
-            if self.toml.agent_id is None:
-                raise LkError(f"no agent config found in [{self.toml.name}]")
-            agent_id = self.toml.agent_id
-        elif not agent_id:
-            agent_id = self._choose(never)
-        if not agent_id:
-            raise LkError(f"agent ID or [{self.toml.name}] required")
-        self.out.status(f"Using agent [{agent_id}]")
-        return str(agent_id)
-
-    def _choose(self, never: str) -> str:
-        agents = self.out.wait("No agent ID provided, selecting from available agents...", self.agents)
-        if not agents:
-            raise LkError("no agents found")
-        candidates = [str(agent["agent_id"]) for agent in agents if not never or agent["version"] != never]
-        if not self.out.new or not skip_prompts(self.values):
-            ask("Select an agent")
-        elif len(candidates) != 1:
-            raise LkError("non-interactive mode: set --id when multiple agents exist")
-        return candidates[0]
+MERGES_SINCE = (2, 6, 3)
+LOGS_OF_A_DEPLOYMENT_SINCE = (2, 6, 3)
 
 
 def status(run: Run) -> None:
@@ -141,16 +92,19 @@ def list_agents(run: Run) -> None:
         headers = ["ID", "Dispatch Name", "Regions", "Deployments", "Version", "Deployed At"]
         run.out.result(table(headers, [_new_agent(agent) for agent in agents]))
     else:
+        named = run.out.version >= (2, 16, 1)
         rows = [
             [
                 agent["agent_id"],
+                *([agent["agent_name"]] if named else []),
                 ",".join(entry["region"] for entry in agent["agent_deployments"]),
                 agent["version"],
                 moment(agent.get("deployed_at"), False),
             ]
             for agent in agents
         ]
-        run.out.result(table(["ID", "Regions", "Version", "Deployed At"], rows))
+        headers = ["ID", *(["Dispatch Name"] if named else []), "Regions", "Version", "Deployed At"]
+        run.out.result(table(headers, rows))
 
 
 def _new_agent(agent: dict[str, Any]) -> list[str]:
@@ -176,11 +130,25 @@ def versions(run: Run) -> None:
         headers = ["Version", "Production", "Draining", "Active", "Status", "Attributes", "Created At", "Deployed At"]
         run.out.result(table(headers, [_new_version(version) for version in found]))
     else:
-        rows = [
-            [item["version"], str(item["current"]).lower(), item["status"], *_times(item, "deployed_at", False)]
-            for item in found
+        run.out.result(_old_versions(found, run.out.version))
+
+
+def _old_versions(found: list[dict[str, Any]], version: Version) -> str:
+    """Draw the table of 2.5.1 to 2.16.7: 2.6.3 adds the status, 2.16.3 the digest if a version has one."""
+    with_status = version >= (2, 6, 3)
+    with_digest = version >= (2, 16, 3) and any("image_digest" in item["attributes"] for item in found)
+    rows = [
+        [
+            item["version"],
+            str(item["current"]).lower(),
+            *([item["status"]] if with_status else []),
+            *_times(item, "deployed_at", False),
+            *([item["attributes"].get("image_digest", "")] if with_digest else []),
         ]
-        run.out.result(table(["Version", "Current", "Status", "Created At", "Deployed At"], rows))
+        for item in found
+    ]
+    status, digest = ["Status"] if with_status else [], ["Digest"] if with_digest else []
+    return table(["Version", "Current", *status, "Created At", "Deployed At", *digest], rows)
 
 
 def _new_version(version: dict[str, Any]) -> list[str]:
@@ -210,11 +178,13 @@ def _times(item: dict[str, Any], second: str, new: bool) -> list[str]:
 
 
 def update_secrets(run: Run) -> None:
-    """Merge or replace the agent's secrets."""
+    """Merge or replace the agent's secrets; before 2.6.3, nothing is done and nothing said without C(--overwrite)."""
     agent_id = run.agent_id()
     given = given_secrets(run.values, True, run.out)
     overwrite = bool(run.values.get("overwrite"))
-    if overwrite and not (run.out.new and skip_prompts(run.values)):
+    if not overwrite and run.out.version < MERGES_SINCE:
+        return
+    if overwrite and not (run.out.version >= SKIPS_PROMPTS_SINCE and skip_prompts(run.values)):
         title = f"This will remove all existing secrets. Are you sure you want to proceed [{agent_id}]?"
         if not ask(title):
             return
@@ -246,109 +216,23 @@ def rollback(run: Run) -> None:
     run.out.status(f"Rolled back agent [{agent_id}] to version [{version}]")
 
 
-def logs(run: Run) -> None:
-    """Follow a log of the agent until the server closes it."""
-    agent_id = run.agent_id("--" if run.out.new else "---")
+def _region(run: Run, agent_id: str) -> str:
+    """Find the region whose server has the agent's log."""
     agents = run.client.call("ListAgents", {"agent_id": agent_id})["agents"]
     if not agents:
         raise LkError("no agent deployments found")
     if not agents[0]["agent_deployments"]:
         raise PanicError("runtime error: index out of range [0] with length 0")
-    region = agents[0]["agent_deployments"][0]["server_region"]
+    return str(agents[0]["agent_deployments"][0]["server_region"])
+
+
+def logs(run: Run) -> None:
+    """Follow a log of the agent until the server closes it."""
+    agent_id = run.agent_id("--" if run.out.new else "---")
+    region = _region(run, agent_id) if run.out.version >= LOGS_OF_A_DEPLOYMENT_SINCE else ""
     log_type, deployment = run.values.get("log-type", ""), run.values.get("deployment", "")
     for line in run.client.logs(agent_id, log_type, deployment, region):
         print(line, flush=True)
-
-
-def deploy(run: Run) -> None:
-    """Upload the working directory and have it built and put into production."""
-    agent_id = run.agent_id()
-    given = given_secrets(run.values, False, run.out)
-    language = _language(run.directory)
-    if not language:
-        raise LkError(_NO_PROJECT if run.out.new else _unknown_language())
-    run.out.status(f"Detected agent language [{language}]")
-    _check_sdk(run, language)
-    deployment = run.values.get("deployment", "")
-    if deployment:
-        run.out.status(f"Using deployment [{deployment}]")
-    try:
-        _deploy(run, agent_id, deployment, given)
-    except CallError as error:
-        raise LkError(f"unable to deploy agent: {error.msg}") from error
-    except LkError as error:
-        raise LkError(f"unable to deploy agent: {error}") from error
-    run.out.status("Deployed agent")
-
-
-def _unknown_language() -> str:
-    return (
-        "unable to determine agent language: expected package.json, requirements.txt, pyproject.toml, or lock files,"
-        " please make sure you are inside a directory containing an agent written in a supported language"
-    )
-
-
-def _check_sdk(run: Run, language: str) -> None:
-    """Fetch the settings for clients and look for LiveKit's SDK among the dependencies."""
-
-    def load() -> dict[str, Any]:
-        return run.call("GetClientSettings", "unable to get client settings")
-
-    quiet = bool(run.values.get("silent")) and not run.out.new
-    settings = load() if quiet else run.out.wait("Loading client settings...", load)
-    known = {param["name"] for param in settings["params"]}
-    package, files = ("@livekit/agents", _NODE) if language == "node" else ("livekit-agents", _PYTHON)
-    texts = ((run.directory / name).read_text(encoding="utf-8") for name in files if (run.directory / name).exists())
-    problem = ""
-    if not {"python-min-sdk-version", "node-min-sdk-version"} <= known:
-        problem = "unable to fetch client settings from server, please try again later"
-    elif not any(package in text for text in texts):
-        problem = f"package {package} not found in any project files. Are you sure this is an agent?"
-    if problem and not run.values.get("skip-sdk-check"):
-        raise LkError(problem)
-    if problem:
-        run.out.status(f"Error checking SDK version: {problem}, skipping...")
-
-
-def _deploy(run: Run, agent_id: str, deployment: str, given: list[dict[str, Any]]) -> None:
-    method, upload = ("DeployAgentV2", "presigned_req") if run.out.new else ("DeployAgent", "presigned_post_request")
-    message = {"agent_id": agent_id, "secrets": given, **({"deployment": deployment} if deployment else {})}
-    answer = run.client.call(method, message)
-    if not answer["success"]:
-        raise LkError(f"failed to deploy agent: {answer['message']}")
-    run.client.upload(answer[upload], _archive(run.directory))
-    names = (vertex["name"] for step in run.client.build(agent_id, deployment) for vertex in step.get("vertexes", ()))
-    for number, name in enumerate(names, 1):
-        print(f"#{number} {name}\n#{number} DONE 0.0s\n", file=sys.stderr)
-
-
-def _language(directory: Path) -> str:
-    """Name the kind of project, C('') for none."""
-    kinds = {"package.json": "node", "uv.lock": "python.uv", "poetry.lock": "python.pip", "Pipfile.lock": "python.pip"}
-    for name, kind in {**kinds, "requirements.txt": "python.pip"}.items():
-        if (directory / name).exists():
-            return kind
-    project = directory / "pyproject.toml"
-    if not project.exists():
-        return ""
-    try:
-        tools = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {})
-    except ValueError:
-        tools = {}
-    return "python.uv" if "uv" in tools and not {"poetry", "pdm", "hatch"} & set(tools) else "python.pip"
-
-
-def _archive(directory: Path) -> bytes:
-    """Pack the directory without what never belongs into an image."""
-
-    def chosen(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        name = Path(entry.name).name
-        return None if name in _LEFT_OUT or name.startswith(".env") else entry
-
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        archive.add(directory, arcname=".", filter=chosen)
-    return buffer.getvalue()
 
 
 ACTIONS: dict[str, Callable[[Run], None]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.lk_cli.output import LkError
+from lab.lk_cli.output import JSON_SINCE, SKIPS_PROMPTS_SINCE, LkError, Version
 
 Values = dict[str, Any]
 """Option name to value: text, True, or a list of texts; an option that was not given is absent."""
@@ -70,26 +70,31 @@ _GLOBAL = (
     Flag("server-url"),
     Flag("dashboard-url"),
 )
-_NEW_GLOBAL = (
-    Flag("yes", "Assume yes for confirmations", "bool", ("y",)),
-    Flag("quiet", "Suppress informational output", "bool", ("q", "silent")),
-)
+_YES = Flag("yes", "Assume yes for confirmations", "bool", ("y",))
+_QUIET = Flag("quiet", "Suppress informational output", "bool", ("q", "silent"))
+# Since when each of them is there; "silent" belongs to some commands before it is one for all.
+_SINCE = {"secret-mount": (2, 6, 3), "ignore-empty-secrets": (2, 13, 2)}
 
 
-def global_flags(new: bool) -> tuple[Flag, ...]:
-    """The options that are accepted before and after every command; C(new) is 2.18.2."""
-    return (*_GLOBAL, *(_NEW_GLOBAL if new else ()))
+def global_flags(version: Version) -> tuple[Flag, ...]:
+    """The options that are accepted before and after every command."""
+    added = ((_YES, SKIPS_PROMPTS_SINCE), (_QUIET, (2, 16, 5)))
+    return (*_GLOBAL, *(flag for flag, since in added if version >= since))
 
 
-def commands(new: bool) -> dict[str, Command]:
-    """The commands of C(lk agent) by name and alias; C(new) is 2.18.2."""
-    as_json = (_JSON,) if new else ()
+def commands(version: Version) -> dict[str, Command]:
+    """The commands of C(lk agent) by name and alias."""
+    new = version >= (2, 18)
+    as_json = (_JSON,) if version >= JSON_SINCE else ()
+    secrets = tuple(flag for flag in _SECRETS if version >= _SINCE.get(flag.name, (0,)))
     deploy = (
-        (*_ATTRIBUTES, Flag("no-default-attributes", kind="bool"), Flag("region"), _DEPLOYMENT) if new else (_SILENT,)
+        *((*_ATTRIBUTES, Flag("no-default-attributes", kind="bool"), _DEPLOYMENT) if new else ()),
+        *((Flag("region"),) if version >= SKIPS_PROMPTS_SINCE else ()),
+        *((_SILENT,) if (2, 13, 2) <= version < (2, 16, 5) else ()),
     )
     known = (
         Command(
-            "deploy", "Deploy a new version of the agent", (*_SECRETS, *deploy, Flag("skip-sdk-check", kind="bool"))
+            "deploy", "Deploy a new version of the agent", (*secrets, *deploy, Flag("skip-sdk-check", kind="bool"))
         ),
         Command("status", "Get the status of an agent", (_ID, *as_json)),
         Command("restart", "Restart an agent", (_ID,)),
@@ -113,7 +118,7 @@ def commands(new: bool) -> dict[str, Command]:
         Command(
             "update-secrets",
             "Update secrets for an agent, will cause a re-start of the agent.",
-            (*_SECRETS, _ID, Flag("overwrite", "If set, will overwrite existing secrets", "bool")),
+            (*secrets, _ID, Flag("overwrite", "If set, will overwrite existing secrets", "bool")),
         ),
     )
     return {name: command for command in known for name in (command.name, *command.aliases)}

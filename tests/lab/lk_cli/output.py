@@ -14,6 +14,11 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, TypeVar
 
+Version = tuple[int, ...]
+JSON_SINCE = (2, 17, 0)
+# From here on, without a terminal a question is answered by itself, or is an error.
+SKIPS_PROMPTS_SINCE = (2, 14, 0)
+
 _T = TypeVar("_T")
 _UNSET, _ZERO = "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(n|u|m||k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)")
@@ -34,10 +39,11 @@ class PanicError(Exception):
 
 
 class Output:
-    """Where lines go: 2.13.2 has status lines on stdout, 2.18.2 (C(new)) on stderr unless C(quiet)."""
+    """Where lines go: up to 2.16.4 status lines are on stdout, after it (C(new)) on stderr unless C(quiet)."""
 
-    def __init__(self, new: bool, quiet: bool) -> None:
-        self.new = new
+    def __init__(self, version: Version, quiet: bool) -> None:
+        self.version = version
+        self.new = version >= (2, 16, 5)
         self._quiet = quiet
 
     def status(self, text: str) -> None:
@@ -50,7 +56,7 @@ class Output:
         print(text)
 
     def wait(self, title: str, work: Callable[[], _T]) -> _T:
-        """Do C(work) under a spinner: 2.13.2 writes its escape sequences even into a pipe."""
+        """Do C(work) under a spinner: up to 2.16.4 it writes its escape sequences even into a pipe."""
         if self.new:
             self.status(title)
             return work()

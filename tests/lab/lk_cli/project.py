@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.lk_cli.options import Values
-from lab.lk_cli.output import LkError, Output, ask
+from lab.lk_cli.output import SKIPS_PROMPTS_SINCE, LkError, Output, ask
 
 _SUBDOMAIN = re.compile(r"^(?:https?|wss?)://([^.]+)\.")
 _ENVIRONMENT = {"url": "LIVEKIT_URL", "api-key": "LIVEKIT_API_KEY", "api-secret": "LIVEKIT_API_SECRET"}
@@ -64,7 +64,7 @@ class Toml:
 
 
 def skip_prompts(values: Values) -> bool:
-    """Whether 2.18.2 takes every confirmation as given."""
+    """Whether a lk that knows C(--yes) takes every confirmation as given."""
     return bool(values.get("yes")) or not sys.stdin.isatty()
 
 
@@ -72,7 +72,7 @@ def resolve(values: Values, toml: Toml, out: Output) -> Project:
     """Find the project's credentials and say where they come from; raises C(LkError) if there are none."""
     configured, default = _configured()
     try:
-        project, notices = _resolve(values, toml, configured, default, out.new)
+        project, notices = _resolve(values, toml, configured, default, out)
     except _NoProjectError:
         project, notices = _select(values, configured, out)
     for notice in notices:
@@ -94,7 +94,7 @@ class _NoProjectError(Exception):
 
 
 def _resolve(
-    values: Values, toml: Toml, configured: list[Project], default: str, new: bool
+    values: Values, toml: Toml, configured: list[Project], default: str, out: Output
 ) -> tuple[Project, list[str]]:
     """Give the project and the lines that tell of it; raises C(_NoProjectError)."""
     if values.get("dev") and any(_value(values, name) for name in ("project", "subdomain", "api-key", "api-secret")):
@@ -103,8 +103,8 @@ def _resolve(
         return _named(item for item in configured if item.name == values["project"])
     if values.get("subdomain"):
         project, notices = _by_subdomain(configured, values["subdomain"])
-        # 2.13.2 says it where it looks the project up, and again where it uses it.
-        return project, notices if new else notices * 2
+        # Up to 2.16.4 it is said where the project is looked up, and again where it is used.
+        return project, notices if out.new else notices * 2
     url, key, secret = (_value(values, name) for name in _ENVIRONMENT)
     url = url or "http://localhost:7880"
     if key and secret:
@@ -116,9 +116,10 @@ def _resolve(
     if _readable(toml):
         return _by_subdomain(configured, toml.subdomain)
     project, notices = _named(item for item in configured if default and item.name == default)
-    if new:
+    if out.new:
         return project, notices
-    return project, [] if values.get("silent") else [f"Using default project [{project.name}]"]
+    quiet = values.get("silent") or (out.version >= SKIPS_PROMPTS_SINCE and skip_prompts(values))
+    return project, [] if quiet else [f"Using default project [{project.name}]"]
 
 
 def _readable(toml: Toml) -> bool:
@@ -129,8 +130,8 @@ def _readable(toml: Toml) -> bool:
 
 
 def _select(values: Values, configured: list[Project], out: Output) -> tuple[Project, list[str]]:
-    """Let the user choose; 2.18.2 without a terminal takes the only project, whatever C(--project) said."""
-    if not out.new:
+    """Let the user choose; from 2.14 on, without a terminal, take the only project, whatever C(--project) said."""
+    if out.version < SKIPS_PROMPTS_SINCE:
         try:
             ask(
                 "Select a project to use for this action"

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.lk_cli.options import Values
-from lab.lk_cli.output import LkError, Output, ask
+from lab.lk_cli.output import SKIPS_PROMPTS_SINCE, LkError, Output, ask
 from lab.lk_cli.project import skip_prompts
 
 HIDDEN = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_URL")
 """LiveKit injects these by itself: they are never listed and never sent."""
 
+REFUSES_EMPTY_SINCE = (2, 12, 9)
 _FILES = (".env.production", ".env", ".env.staging", ".env.development", ".env.local", ".env.test")
 _MAX_FILE = 1024 * 1024
 _LINE = re.compile(
@@ -67,6 +68,8 @@ def _from_file(values: Values, out: Output) -> dict[str, str]:
     if out.new or not values.get("silent"):
         out.status(f"Using secrets file [{name}]")
     empty = [key for key, value in found.items() if not value]
+    if out.version < REFUSES_EMPTY_SINCE:
+        return found
     if empty and not values.get("ignore-empty-secrets"):
         raise LkError(
             f"failed to parse secrets file: secret {empty[0]} is empty, either remove it or provide a value,"
@@ -82,7 +85,7 @@ def _detected(values: Values, out: Output) -> str:
     extant = [name for name in _FILES if Path(name).exists()]
     if not extant:
         return ""
-    if not out.new or not skip_prompts(values):
+    if out.version < SKIPS_PROMPTS_SINCE or not skip_prompts(values):
         ask("Select secrets file")
     elif len(extant) > 1:
         raise LkError("multiple env files found; set --secrets-file in non-interactive mode")

@@ -31,6 +31,7 @@ from ...evidence import (
 RULES = load(str(Path(__file__).resolve().parents[4] / "roles" / "classify" / "files" / "rules"))
 BY_ID = {rule["id"]: rule for rule in RULES.rules}
 
+CLOCK_OFF = {"service": {"local_time_offset_ms": -420_000}}
 UNREACHABLE = {"service": unknown("service", "pi-hub could not be reached", signals={"host_reachable": False})}
 
 
@@ -217,6 +218,8 @@ def test_nothing_wrong_but_not_proven_says_so():
         ([NOT_PROBED, edge_error("ERR_NGROK_3200", 404)], False),
         ([ASLEEP, NO_AGENT_CAME, SILENCE_UNPROVEN], False),
         ([], False),
+        ([NOT_PROBED, CLOCK_OFF], True),
+        ([NOT_PROBED, CLOCK_OFF, edge_error("ERR_NGROK_3200", 404)], False),
     ],
 )
 def test_when_a_probe_would_help(changes, helps):

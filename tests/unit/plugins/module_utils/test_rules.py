@@ -54,6 +54,7 @@ def test_a_rule_gets_all_its_keys(folder):
         "otherwise": "",
         "explains": [],
         "look_alikes": [],
+        "beside": False,
         "advice": "",
         "unattended": "",
         "remedy": {**REMEDY, "unattended": "yes", "file": "remedies.yml"},

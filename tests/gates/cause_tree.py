@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import Rule
 from gates.cause_book import Book
 from gates.cause_pages import GENERATED
@@ -12,6 +14,8 @@ from gates.cause_pages import GENERATED
 START = 'Voice "Waiting for agent…"'
 NONE = "no fault is confirmed"
 END = "Not decided: the report says what would decide it, cheapest first"
+# Each title on one line, and the lines close together: there are a hundred.
+_LAYOUT = {"wrappingWidth": 520, "nodeSpacing": 10, "padding": 6}
 # Fill, line and text are all given, so that a dark page does not take one of them away.
 _CLASSES = {
     "yes": "fill:#e9f6ec,stroke:#1a7431,color:#1b1f24",
@@ -40,7 +44,7 @@ def look(rule: Rule) -> str:
 
 def mermaid(book: Book) -> str:
     """Return the tree as a Mermaid flow chart: a spine of stages, each with its causes in the order of precedence."""
-    lines = ["flowchart LR", f"  start([{_quoted(START)}])"]
+    lines = [f"%%{{init: {json.dumps({'flowchart': _LAYOUT})}}}%%", "flowchart LR", f"  start([{_quoted(START)}])"]
     for number, stage in enumerate(book.stages, 1):
         lines += [f"  stage_{number}[{_quoted(f'{number}. {stage.title}')}]:::stage"]
         lines += [f"  start -- {_quoted('first' if number == 1 else f'{number - 1}: {NONE}')} --> stage_{number}"]

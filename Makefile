@@ -28,9 +28,10 @@ bench: .venv/installed system ## measure a diagnosis against an empty play, a sc
 build: tarball ## the collection's tarball and wheel, into dist/
 	@python -m build --wheel --no-isolation --outdir dist . >/dev/null
 
-docs: .venv/installed ## write what is generated: the roles' READMEs, the signals in RETURN
+docs: .venv/installed ## write what is generated: the roles' READMEs, the signals in RETURN, the pages about causes
 	@PYTHONPATH=playbooks/collections python tests/gates/readmes.py
 	@PYTHONPATH=playbooks/collections python tests/gates/returned_signals.py
+	@PYTHONPATH=tests:playbooks/collections python -m gates.causes
 
 changelog: .venv/installed ## write CHANGELOG.rst from the fragments
 	@antsibull-changelog release --update-existing --reload-plugins
@@ -85,6 +86,7 @@ ansible-lint: .venv/installed
 docs-lint: .venv/installed
 	@PYTHONPATH=playbooks/collections python tests/gates/readmes.py --check
 	@PYTHONPATH=playbooks/collections python tests/gates/returned_signals.py --check
+	@PYTHONPATH=tests:playbooks/collections python -m gates.causes --check
 	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all .
 
 changelog-lint: .venv/installed

@@ -132,8 +132,8 @@ class RuleSet(NamedTuple):
     suppressions: Sequence[dict[str, Any]] = ()
 
 
-def vocabulary() -> Vocabulary:
-    """Return all names that a rule may use, by layer, and by C(attempt) and C(settings)."""
+def vocabulary() -> dict[str, dict[str, str]]:
+    """Return all names that a rule may use with what they mean, by layer, and by C(attempt) and C(settings)."""
     layers = {
         "client": client.SIGNALS,
         "tunnel": {**tunnel.SIGNALS, **inspector.SIGNALS},

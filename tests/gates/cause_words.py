@@ -63,6 +63,8 @@ class Words:
     def conditions(self, source: str, *, hold: bool = True) -> list[Condition]:
         """Return what all must be true for the expression to be true, or with C(hold) false, to be false."""
         node = _parsed(source)
+        while _kind(node) == "Not":
+            node, hold = node.node, not hold
         return [self._condition(each, source, hold=hold) for each in _operands(node, "And" if hold else "Or")]
 
     def exclusions(self, source: str) -> list[str]:
@@ -168,7 +170,7 @@ class Words:
 
     def _some(self, node: Any, *, hold: bool) -> str:
         """Word a chain of select, reject and map, which is true if anything is left of a list."""
-        steps = []
+        steps: list[Any] = []
         while _kind(node) == "Filter":
             steps.insert(0, node)
             node = node.node

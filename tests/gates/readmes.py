@@ -46,7 +46,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def variables(options: dict[str, Any]) -> list[str]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, option in options.items():
         kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
         choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
@@ -56,7 +56,7 @@ def variables(options: dict[str, Any]) -> list[str]:
 
 
 def signals(modules: list[str]) -> list[str]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for module in modules:
         for name, text in importlib.import_module(f"{UTILS}.{module}").SIGNALS.items():
             kind, _colon, meaning = text.partition(": ")

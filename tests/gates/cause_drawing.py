@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import Rule
 from gates.cause_book import Book, Stage
-from gates.cause_tree import END, LEGEND, NONE, START, look
+from gates.cause_tree import END, LEGEND, NONE, NOTHING, START, look
 
 WIDTH = 1040
 _MARGIN, _SPINE, _BOX = 24, 46, 84
@@ -96,7 +96,7 @@ def drawing(book: Book) -> str:
         body += [*_step(top, NONE if number > 1 else ""), *part]
         top += height + _GAP
     top += 9
-    body += [*_step(top - 9, NONE), *_pill(END, top)]
+    body += [*_step(top - 9, NOTHING), *_pill(END, top)]
     body.insert(0, f'<path class="spine" d="M{_SPINE} {begin}V{top}"/>')
     height = top + 36 + _MARGIN
     title = f"Decision tree: {START}"

@@ -13,6 +13,7 @@ from gates.cause_pages import GENERATED
 
 START = 'Voice "Waiting for agent…"'
 NONE = "no fault is confirmed"
+NOTHING = "nothing is confirmed"
 END = "Not decided: the report says what would decide it, cheapest first"
 # Each title on one line, and the lines close together: there are a hundred.
 _LAYOUT = {"wrappingWidth": 520, "nodeSpacing": 10, "padding": 6}
@@ -50,7 +51,7 @@ def mermaid(book: Book) -> str:
         lines += [f"  start -- {_quoted('first' if number == 1 else f'{number - 1}: {NONE}')} --> stage_{number}"]
         for rule in stage.rules:
             lines += [f"  stage_{number} --> cause_{rule['id']}[{_quoted(rule['title'])}]:::{look(rule)}"]
-    lines += [f"  nothing([{_quoted(END)}])", f"  start -- {_quoted(NONE)} --> nothing"]
+    lines += [f"  nothing([{_quoted(END)}])", f"  start -- {_quoted(NOTHING)} --> nothing"]
     return "\n".join([*lines, *(f"  classDef {name} {style}" for name, style in _CLASSES.items())]) + "\n"
 
 

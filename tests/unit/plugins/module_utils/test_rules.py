@@ -55,6 +55,7 @@ def test_a_rule_gets_all_its_keys(folder):
         "explains": [],
         "look_alikes": [],
         "beside": False,
+        "remedy_when": [],
         "advice": "",
         "unattended": "",
         "remedy": {**REMEDY, "unattended": "yes", "file": "remedies.yml"},

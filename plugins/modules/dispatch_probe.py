@@ -147,10 +147,11 @@ record:
           description: Whether the room had a dispatch.
           returned: always
           type: bool
-        asked_name:
-          description: The agent's name that the probe asked for, '' for automatic dispatch; None without a probe.
+        asked_names:
+          description: The agents' names that the room asks for, '' for automatic dispatch.
           returned: always
-          type: str
+          type: list
+          elements: str
         accepted:
           description: Whether a worker accepted its job.
           returned: always

@@ -89,9 +89,9 @@ def evidence(scenario: Scenario) -> dict[str, dict[str, Any]]:
             raise SavedError(f"{scenario['name']}: like: no situation {name!r}; there are: {', '.join(situations())}")
         _change(signals, situations()[name], scenario["name"])
     _change(signals, scenario.get("evidence") or {}, scenario["name"])
-    if signals["dispatch"]["source"] == "probe" and signals["dispatch"]["asked_name"] is None:
+    if signals["dispatch"]["source"] == "probe" and signals["dispatch"]["asked_names"] is None:
         # The probe asks for the name that is told.
-        signals["dispatch"]["asked_name"] = signals["agent"]["name"] or ""
+        signals["dispatch"]["asked_names"] = [signals["agent"]["name"] or ""]
     records = {
         layer: record(layer, "healthy", f"{layer} was asked", signals=values)
         for layer, values in signals.items()

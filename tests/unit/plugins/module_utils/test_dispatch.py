@@ -48,6 +48,11 @@ def test_the_dispatches_of_the_room(
     assert (signals["requested"], signals["accepted"], signals["joined"]) == (requested, accepted, False)
 
 
+@pytest.mark.parametrize("names", [["voice-agent", ""], [], None])
+def test_whom_the_room_asks_for(names: list[str] | None) -> None:
+    assert judge(dispatch_names=names)["signals"]["asked_names"] == names
+
+
 def test_an_agent_on_its_way_is_neither() -> None:
     signals = judge(agent_state="JOINED")["signals"]
     assert (signals["joined"], signals["agent_state"]) == (None, "JOINED")

@@ -50,8 +50,8 @@ def test_a_scenario_that_names_nothing_is_a_healthy_system(tmp_path):
     assert (filled["api"]["state"], filled["pi"]["state"]) == ("up", "up")
     assert filled["pi"]["unit"]["started_at"] == NOW - 2 * 86400
     assert filled["attempt"] == {"given": False, "at": NOW}
-    listed = {name: [] for name in ("ruled_out", "confirmed", "suspected")}
-    assert filled["expected"] == {"verdict": "healthy", "state": "healthy", **listed}
+    listed = {name: [] for name in ("ruled_out", "confirmed", "suspected", "open")}
+    assert filled["expected"] == {"verdict": "healthy", "state": "healthy", **listed, "effects": {}}
 
 
 def test_defaults_fill_what_lists_and_objects_leave_out(tmp_path):

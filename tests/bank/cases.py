@@ -33,7 +33,7 @@ class BankError(ValueError):
     """A bank cannot be used; the text names the file and says what is wrong."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """One scenario: its evidence as rules see it, and what it expects of the verdict."""
 
@@ -41,6 +41,11 @@ class Case:
     evidence: dict[str, Any]
     context: dict[str, Any]
     expected: dict[str, Any]
+    params: dict[str, Any] | None = None
+    """What the module classify was given, where the scenario is a system of the lab."""
+
+    def __repr__(self) -> str:
+        return f"Case({self.name!r})"
 
     def judged(self, rules: RuleSet) -> dict[str, Any]:
         """What these rules say of the evidence."""
@@ -159,4 +164,4 @@ def _of_world(file: Path, variant: str = "") -> Case:
     with World(file, variant) as world:
         found = world.judged()
         name = f"{file.stem}/{variant}" if variant else file.stem
-        return Case(name, found["evidence"], world.context, world.scenario["expected"])
+        return Case(name, found["evidence"], world.context, world.scenario["expected"], world.params)

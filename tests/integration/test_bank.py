@@ -17,11 +17,6 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.replay import jud
 from lab.scenario import SCENARIOS
 
 
-@pytest.fixture(scope="module")
-def cases():
-    return find(SCENARIOS)
-
-
 def test_every_scenario_is_right_and_nothing_is_wrongly_confirmed(cases):
     known = rules()
     answers = [(case, case.judged(known)) for case in cases]

@@ -22,6 +22,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.classify import c
 from ansible_collections.voiceops.livekit.plugins.module_utils.incident import assemble
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet, load
+from ansible_collections.voiceops.livekit.plugins.modules.classify import with_all_layers
 from bank import saved
 from bank.world import RULES, World
 from lab.scenario import variants
@@ -53,7 +54,7 @@ class Case:
 
     def saved(self, rules: RuleSet) -> dict[str, Any]:
         """The incident record that the play would write of it; as there, secrets are masked before it is judged."""
-        evidence = redact_data(self.evidence)
+        evidence = redact_data(with_all_layers(self.evidence))
         at = self.context["attempt"]["until"]
         found = classify(evidence, rules, self.context, today=at[:10])
         record = assemble(
@@ -88,7 +89,7 @@ class Case:
         return wrong + [
             f"{effect}: expected to be told as an effect of {cause}"
             for effect, cause in self.expected.get("effects", {}).items()
-            if not _is_effect(answer["causes"], effect, cause)
+            if not is_effect(answer["causes"], effect, cause)
         ]
 
     def wrongly_confirmed(self, answer: dict[str, Any]) -> bool:
@@ -99,11 +100,14 @@ class Case:
         return sure or any(confirmed & set(self.expected.get(state, [])) for state in STATES[1:])
 
 
-def _is_effect(causes: list[dict[str, Any]], effect: str, cause: str) -> bool:
-    """Whether C(effect) is confirmed and its reasons end with the title of C(cause), which explains it."""
+def is_effect(causes: list[dict[str, Any]], effect: str, cause: str | None = None) -> bool:
+    """Whether C(effect) is confirmed and its last reason tells of C(cause), or of any cause, as what explains it."""
     known = {each["id"]: each for each in causes}
-    told = known[effect] if effect in known and cause in known else None
-    return bool(told and told["state"] == "confirmed" and told["because"][-1].endswith(f": {known[cause]['title']}."))
+    if effect not in known or known[effect]["state"] != "confirmed" or (cause and cause not in known):
+        return False
+    end = f": {known[cause]['title']}." if cause else ""
+    last: str = known[effect]["because"][-1]
+    return last.startswith("This is an effect of another cause: ") and last.endswith(end)
 
 
 def rules() -> RuleSet:

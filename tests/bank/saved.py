@@ -135,27 +135,24 @@ def context(scenario: Scenario) -> dict[str, dict[str, Any]]:
 def _told_by_logs(scenario: Scenario) -> dict[str, Any]:
     """The signals that a worker's and livekit-server's lines tell, both journals being whole."""
     attempt = context(scenario)["attempt"]
-    frame = worker_history.Frame(
-        attempt,
-        run_start=parse_time(attempt["until"]) or 0.0,
-        trusted=True,
-        heard=True,
-        server_heard=True,
-        active=True,
-        up=True,
-    )
+    frame = worker_history.Frame(attempt, run_start=parse_time(attempt["until"]) or 0.0)
     return worker_history.told(
-        _lines(scenario["worker_log"], attempt, worker_log.worker_kind),
-        _lines(scenario.get("server_log", []), attempt, worker_log.server_kind),
-        frame,
+        _lines(scenario, "worker_log", worker_log.worker_kind),
+        _lines(scenario, "server_log", worker_log.server_kind),
+        frame._replace(trusted=True, heard=True, server_heard=True, active=True, up=True),
     )
 
 
-def _lines(lines: list[str], attempt: dict[str, Any], kind_of: Callable[[str], str | None]) -> list[dict[str, Any]]:
-    day = attempt["at"][: len("YYYY-MM-DD")]
-    entries = [(parse_time(f"{day}T{clock}Z"), text) for clock, _space, text in (line.partition(" ") for line in lines)]
-    read = [worker.understand(journal.Entry(at or 0.0, text, 6), kind_of, 0.0, []) for at, text in entries]
-    return [line for line in read if line is not None]
+def _lines(scenario: Scenario, key: str, kind_of: Callable[[str], str | None]) -> list[dict[str, Any]]:
+    day = context(scenario)["attempt"]["at"][: len("YYYY-MM-DD")]
+    found = []
+    for line in scenario.get(key, []):
+        clock, _space, text = str(line).partition(" ")
+        at = parse_time(f"{day}T{clock}Z")
+        if at is None:
+            raise SavedError(f"{scenario['name']}: {key}: expected HH:MM:SS and a text, got {str(line)[:80]!r}")
+        found.append(worker.understand(journal.Entry(at, text, 6), kind_of, 0.0, []))
+    return [line for line in found if line is not None]
 
 
 def _change(signals: dict[str, dict[str, Any]], change: Mapping[str, Mapping[str, Any]], name: str) -> None:

@@ -34,6 +34,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 # What one witness confirms, and only another one excludes or contradicts. Without that layer it stands, less certain.
 TOLD_BY_A_SECOND_WITNESS = {
     ("agent_asleep_way_back_closed", "client"): "that the probe was made in another project than the agent's",
+    ("agent_asleep_way_back_closed", "service"): "that the way back was open to the agent",
     ("agent_running_not_dispatched", "client"): "that the probe was made in another project than the agent's",
     ("callback_path_wrong", "tunnel"): "that the 404 is not the app's",
     ("service_down", "callback"): "that the app answers, though its unit is down",

@@ -22,7 +22,6 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.classify import c
 from ansible_collections.voiceops.livekit.plugins.module_utils.incident import assemble
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet, load
-from ansible_collections.voiceops.livekit.plugins.modules.classify import with_all_layers
 from bank import saved
 from bank.world import RULES, World
 from lab.scenario import variants
@@ -54,7 +53,7 @@ class Case:
 
     def saved(self, rules: RuleSet) -> dict[str, Any]:
         """The incident record that the play would write of it; as there, secrets are masked before it is judged."""
-        evidence = redact_data(with_all_layers(self.evidence))
+        evidence = redact_data(self.evidence)
         at = self.context["attempt"]["until"]
         found = classify(evidence, rules, self.context, today=at[:10])
         record = assemble(

@@ -33,7 +33,7 @@ class BankError(ValueError):
     """A bank cannot be used; the text names the file and says what is wrong."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """One scenario: its evidence as rules see it, and what it expects of the verdict."""
 
@@ -41,6 +41,11 @@ class Case:
     evidence: dict[str, Any]
     context: dict[str, Any]
     expected: dict[str, Any]
+    params: dict[str, Any] | None = None
+    """What the module classify was given, where the scenario is a system of the lab."""
+
+    def __repr__(self) -> str:
+        return f"Case({self.name!r})"
 
     def judged(self, rules: RuleSet) -> dict[str, Any]:
         """What these rules say of the evidence."""
@@ -83,7 +88,7 @@ class Case:
         return wrong + [
             f"{effect}: expected to be told as an effect of {cause}"
             for effect, cause in self.expected.get("effects", {}).items()
-            if not _is_effect(answer["causes"], effect, cause)
+            if not is_effect(answer["causes"], effect, cause)
         ]
 
     def wrongly_confirmed(self, answer: dict[str, Any]) -> bool:
@@ -94,11 +99,14 @@ class Case:
         return sure or any(confirmed & set(self.expected.get(state, [])) for state in STATES[1:])
 
 
-def _is_effect(causes: list[dict[str, Any]], effect: str, cause: str) -> bool:
-    """Whether C(effect) is confirmed and its reasons end with the title of C(cause), which explains it."""
+def is_effect(causes: list[dict[str, Any]], effect: str, cause: str | None = None) -> bool:
+    """Whether C(effect) is confirmed and its last reason tells of C(cause), or of any cause, as what explains it."""
     known = {each["id"]: each for each in causes}
-    told = known[effect] if effect in known and cause in known else None
-    return bool(told and told["state"] == "confirmed" and told["because"][-1].endswith(f": {known[cause]['title']}."))
+    if effect not in known or known[effect]["state"] != "confirmed" or (cause and cause not in known):
+        return False
+    end = f": {known[cause]['title']}." if cause else ""
+    last: str = known[effect]["because"][-1]
+    return last.startswith("This is an effect of another cause: ") and last.endswith(end)
 
 
 def rules() -> RuleSet:
@@ -159,4 +167,4 @@ def _of_world(file: Path, variant: str = "") -> Case:
     with World(file, variant) as world:
         found = world.judged()
         name = f"{file.stem}/{variant}" if variant else file.stem
-        return Case(name, found["evidence"], world.context, world.scenario["expected"])
+        return Case(name, found["evidence"], world.context, world.scenario["expected"], world.params)

@@ -6,6 +6,9 @@
 A file is a list of scenarios. Each has C(name), C(title) and C(expected), and may have
 
   like         names of situations (C(situations.yml)), applied in turn to C(healthy)
+  worker_log   lines of the journal of a worker that the team runs itself, each C("HH:MM:SS text") of the attempt's day;
+               their signals are what the collector reads in them
+  server_log   the same of the livekit-server that the worker belongs to
   evidence     C({layer: {signal: value}}), applied after them; a value of null is unknown
   without      layers that were not asked
   unreachable  layers whose host could not be reached
@@ -18,13 +21,16 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import journal, worker_history, worker_log
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers import worker
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, record, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
 SITUATIONS = Path(__file__).resolve().parent.parent / "scenarios" / "evidence" / "situations.yml"
 ATTEMPT = {
@@ -46,7 +52,19 @@ SETTINGS = {
 Scenario = dict[str, Any]
 # How a layer can be missing: the scenario's key, and the word for it in the scenario's name.
 WAYS = {"without": "not-asked", "unreachable": "unreachable", "unknown": "unknown"}
-KEYS = {"name", "title", "like", "evidence", *WAYS, "missing", "attempt", "settings", "expected"}
+KEYS = {
+    "name",
+    "title",
+    "like",
+    "worker_log",
+    "server_log",
+    "evidence",
+    *WAYS,
+    "missing",
+    "attempt",
+    "settings",
+    "expected",
+}
 
 
 class SavedError(ValueError):
@@ -88,6 +106,8 @@ def evidence(scenario: Scenario) -> dict[str, dict[str, Any]]:
         if name not in situations():
             raise SavedError(f"{scenario['name']}: like: no situation {name!r}; there are: {', '.join(situations())}")
         _change(signals, situations()[name], scenario["name"])
+    if "worker_log" in scenario:
+        signals["agent"].update(_told_by_logs(scenario))
     _change(signals, scenario.get("evidence") or {}, scenario["name"])
     if signals["dispatch"]["source"] == "probe" and signals["dispatch"]["asked_names"] is None:
         # The probe asks for the name that is told.
@@ -110,6 +130,29 @@ def context(scenario: Scenario) -> dict[str, dict[str, Any]]:
         "attempt": {**ATTEMPT, **scenario.get("attempt", {})},
         "settings": {**SETTINGS, **scenario.get("settings", {})},
     }
+
+
+def _told_by_logs(scenario: Scenario) -> dict[str, Any]:
+    """The signals that a worker's and livekit-server's lines tell, both journals being whole."""
+    attempt = context(scenario)["attempt"]
+    frame = worker_history.Frame(attempt, run_start=parse_time(attempt["until"]) or 0.0)
+    return worker_history.told(
+        _lines(scenario, "worker_log", worker_log.worker_kind),
+        _lines(scenario, "server_log", worker_log.server_kind),
+        frame._replace(trusted=True, heard=True, server_heard=True, active=True, up=True),
+    )
+
+
+def _lines(scenario: Scenario, key: str, kind_of: Callable[[str], str | None]) -> list[dict[str, Any]]:
+    day = context(scenario)["attempt"]["at"][: len("YYYY-MM-DD")]
+    found = []
+    for line in scenario.get(key, []):
+        clock, _space, text = str(line).partition(" ")
+        at = parse_time(f"{day}T{clock}Z")
+        if at is None:
+            raise SavedError(f"{scenario['name']}: {key}: expected HH:MM:SS and a text, got {str(line)[:80]!r}")
+        found.append(worker.understand(journal.Entry(at, text, 6), kind_of, 0.0, []))
+    return [line for line in found if line is not None]
 
 
 def _change(signals: dict[str, dict[str, Any]], change: Mapping[str, Mapping[str, Any]], name: str) -> None:

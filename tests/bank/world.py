@@ -92,6 +92,8 @@ class World:
             journal=lambda message, priority=6: self.pi.log(message, priority, at=self.clock.time()),
         )
         self.variables: dict[str, Any] = {}
+        self.params: dict[str, Any] = {}
+        """What the module classify was given, once it has judged."""
         self.context: dict[str, Any] = {}
         """What rules may name beside the evidence, once it is judged."""
 
@@ -180,7 +182,7 @@ class World:
 
     def _judged(self, run: dict[str, Any], records: dict[str, Record]) -> dict[str, Any]:
         reached = self.scenario["pi"]["state"] in ("up", "no_systemd")
-        params = {
+        self.params = {
             "evidence": records,
             "attempt": run["attempt"],
             "started_at": run["started_at"],
@@ -193,7 +195,7 @@ class World:
             "rules_dir": str(RULES),
             "extra_rules_dir": None,
         }
-        judged = judge(params)
+        judged = judge(self.params)
         self.context = {"attempt": run["attempt"], "settings": judged["settings"]}
         return judged
 

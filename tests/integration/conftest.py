@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lab for each test that wants one, and the playbooks run against it as a user would."""
+"""A lab for each test that wants one, the playbooks run against it as a user would, and the bank of known answers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bank.cases import Case, find
+
+from lab.scenario import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK_TIMEOUT_S = 180
+
+
+@pytest.fixture(scope="session")
+def cases() -> list[Case]:
+    """The bank of known answers."""
+    return find(SCENARIOS)
 
 
 @dataclass

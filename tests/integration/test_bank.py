@@ -17,11 +17,6 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.replay import jud
 from lab.scenario import SCENARIOS
 
 
-@pytest.fixture(scope="module")
-def cases():
-    return find(SCENARIOS)
-
-
 def test_every_scenario_is_right_and_nothing_is_wrongly_confirmed(cases):
     known = rules()
     answers = [(case, case.judged(known)) for case in cases]
@@ -97,10 +92,12 @@ def test_a_wrong_answer_is_counted_and_told(tmp_path, capsys):
         ("[1]", "expected scenarios with name and expected, got 1"),
         ("[{name: x, like: [nothing], expected: {}}]", "like: no situation 'nothing'"),
         ("[{name: x, evidence: {tunnel: {colour: red}}, expected: {}}]", "tunnel has no such signals: colour"),
+        ("[{name: x, worker_log: [starting worker], expected: {}}]", "worker_log: expected HH:MM:SS and a text, got"),
+        ("[{name: x, expected: {}}, {name: x, expected: {}}]", "more than one scenario is named mine/x"),
         ("{incident: gone.json, expected: {}}", "expected an incident record in"),
         ("{", "mine.yml"),
     ],
-    ids=["empty", "no mapping", "no situation", "no signal", "no incident", "no YAML"],
+    ids=["empty", "no mapping", "no situation", "no signal", "no time", "a name twice", "no incident", "no YAML"],
 )
 def test_a_bank_that_cannot_be_used_says_why(tmp_path, capsys, content, sentence):
     if content:

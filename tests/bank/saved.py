@@ -109,11 +109,10 @@ def evidence(scenario: Scenario) -> dict[str, dict[str, Any]]:
     if "worker_log" in scenario:
         signals["agent"].update(_told_by_logs(scenario))
     _change(signals, scenario.get("evidence") or {}, scenario["name"])
-    asked = signals["dispatch"]
-    if asked["asked_names"] is None:
-        # The probe asks for the name that is told, a person's room for what it asks for.
-        names = {"probe": [signals["agent"]["name"] or ""], "waiting_room": signals["client"]["dispatch_names"]}
-        asked["asked_names"] = names.get(asked["source"])
+    if signals["dispatch"]["asked_names"] is None:
+        # The probe asks for the name that is told, the person's room for those of its dispatches.
+        asked = {"probe": [signals["agent"]["name"] or ""], "waiting_room": signals["client"]["dispatch_names"]}
+        signals["dispatch"]["asked_names"] = asked.get(signals["dispatch"]["source"])
     records = {
         layer: record(layer, "healthy", f"{layer} was asked", signals=values)
         for layer, values in signals.items()

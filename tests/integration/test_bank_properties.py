@@ -31,16 +31,6 @@ from ansible_collections.voiceops.livekit.plugins.modules import classify as mod
 holds = settings(max_examples=300, deadline=None, database=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
 
-# What one witness confirms, and only another one excludes or contradicts. Without that layer it stands, less certain.
-TOLD_BY_A_SECOND_WITNESS = {
-    ("agent_asleep_way_back_closed", "client"): "that the probe was made in another project than the agent's",
-    ("agent_asleep_way_back_closed", "service"): "that the way back was open to the agent",
-    ("agent_running_not_dispatched", "client"): "that the probe was made in another project than the agent's",
-    ("callback_path_wrong", "tunnel"): "that the 404 is not the app's",
-    ("service_down", "callback"): "that the app answers, though its unit is down",
-    ("tunnel_unreachable", "service"): "that the agent's calls come through, though ours do not",
-}
-
 
 @pytest.fixture(scope="module")
 def known():
@@ -92,14 +82,20 @@ def missing_in_turn(cases, known):
     return found
 
 
-def test_a_missing_layer_confirms_only_what_it_alone_had_excluded(missing_in_turn):
-    confirmed = {
-        (name, layer)
-        for _case, layer, before, after in missing_in_turn
+def test_a_missing_layer_confirms_only_what_it_had_excluded_and_that_is_not_certain(missing_in_turn, known):
+    excluding = {rule["id"]: {name.split(".")[0] for name in names(rule, "unless")} for rule in known.rules}
+    confirmed = [
+        (case, layer, name, states(before)[name], after["verdict"])
+        for case, layer, before, after in missing_in_turn
+        if not before["conflicts"]
         for name, state in states(after).items()
         if state == "confirmed" != states(before)[name]
-    }
-    assert confirmed == TOLD_BY_A_SECOND_WITNESS.keys()
+    ]
+    assert confirmed
+    for case, layer, name, was, verdict in confirmed:
+        assert was == "ruled_out", (case, layer, name)
+        assert layer in excluding[name], (case, layer, name)
+        assert verdict["id"] != name or verdict["certainty"]["level"] != "high", (case, layer, name)
 
 
 def test_a_missing_layer_makes_no_system_healthy(missing_in_turn):

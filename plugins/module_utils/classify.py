@@ -133,7 +133,13 @@ def _certainty(
         for other in states[verdict["id"]].rule["look_alikes"]
         if states[other].state in ("suspected", "open") and states[other].rule["state"] == "fault"
     ]
-    why = [f"Easily taken for it, and not decided: {states[other].rule['title']}." for other in open_ones]
+    if verdict["state"] == "healthy":
+        open_ones += [
+            name for name, each in states.items() if each.state == "suspected" and each.rule["state"] == "fault"
+        ]
+    why = [
+        f"Easily taken for it, and not decided: {states[other].rule['title']}." for other in dict.fromkeys(open_ones)
+    ]
     why += [
         f"Of the layer {layer}, which could exclude it, nothing is known."
         for layer in _layers(states[verdict["id"]].rule["unless"])

@@ -128,21 +128,20 @@ def _certainty(
     states = {each.rule["id"]: each for each in judgements}
     if verdict["id"] not in states:
         return {"level": "low", "why": ["No cause is confirmed."]}
-    open_ones = [
-        other
-        for other in states[verdict["id"]].rule["look_alikes"]
-        if states[other].state in ("suspected", "open") and states[other].rule["state"] == "fault"
-    ]
-    if verdict["state"] == "healthy":
-        open_ones += [
-            name for name, each in states.items() if each.state == "suspected" and each.rule["state"] == "fault"
-        ]
+    rule = states[verdict["id"]].rule
+    # Whether all is well depends on every suspicion, a fault on what it is easily taken for.
     why = [
-        f"Easily taken for it, and not decided: {states[other].rule['title']}." for other in dict.fromkeys(open_ones)
+        f"Not decided: {each.rule['title']}."
+        for name, each in states.items()
+        if each.rule["state"] == "fault"
+        and (
+            (each.state in ("suspected", "open") and name in rule["look_alikes"])
+            or (each.state == "suspected" and rule["state"] == "healthy")
+        )
     ]
     why += [
         f"Of the layer {layer}, which could exclude it, nothing is known."
-        for layer in _layers(states[verdict["id"]].rule["unless"])
+        for layer in _layers(rule["unless"])
         if layer in LAYERS and not signals.get(layer, {}).get("host_reachable")
     ]
     why += [f"The evidence contradicts itself: {sentence}" for sentence in conflicts]

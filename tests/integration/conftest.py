@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK_TIMEOUT_S = 180
@@ -96,3 +97,16 @@ def lab(tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
     yield up
     for directory in directories:
         lab_command("down", "--dir", directory)
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Callable[..., Path]:
+    """Write a scenario of the lab from the parts that matter; give its file."""
+
+    def write(name: str, **parts: Any) -> Path:
+        path = tmp_path / f"{name}.yml"
+        content = {"name": name, "title": name, "expected": {"verdict": "any", "state": "fault"}, **parts}
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    return write

@@ -10,12 +10,14 @@ the cloud does about sleeping and waking is a model of a closed system (see C(la
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import Any, NamedTuple
 
+import aiohttp
 from aiohttp import web
 from google.protobuf.message import Message
 from livekit.protocol import agent_dispatch as dispatch_pb
@@ -23,6 +25,7 @@ from livekit.protocol import cloud_agent as agent_pb
 from livekit.protocol import room as room_pb
 
 from lab import cloud_jwt, cloud_twirp
+from lab.api import KEY_HEADER
 from lab.cloud_agent import INACTIVE, CloudAgent
 from lab.cloud_agent_service import AgentService
 from lab.cloud_clock import Clock, shifted
@@ -30,6 +33,7 @@ from lab.cloud_rooms import Rooms
 from lab.cloud_twirp import TwirpError
 from lab.state import LabState, Scenario
 
+ROUTE = "/api/internal/sessions"
 LOG_INTERVAL = 0.1
 """Seconds between two looks for new lines of a log that is being followed."""
 _MAX_UPLOAD = 1024**3
@@ -49,7 +53,11 @@ class Cloud:
         self.clock = Clock(spec["clock_offset"], state.wall)
         self.agent = CloudAgent(spec["agent"], self.clock) if spec["agent"] else None
         self.agents = AgentService(self.agent, self.clock)
-        self.rooms = Rooms(spec["rooms"], self.agent, self.clock)
+        self._calls_back: bool = bool(spec["agent"] and spec["agent"]["calls_back"])
+        self._user: str = scenario["api"]["users"][0]
+        self._calls: set[asyncio.Task[None]] = set()
+        self.rooms = Rooms(spec["rooms"], self.agent, self.clock, self._call_back)
+        self._then: list[dict[str, Any]] = list(spec["then"])
         self.closing = False
         self._faults: dict[str, dict[str, Any]] = spec["faults"]
         self._refuses: bool = spec["credentials"] == "refused"
@@ -59,6 +67,13 @@ class Cloud:
     def admit(self, request: web.Request, method: str) -> Claims:
         """Let happen what is due, then give the caller's claims; raises C(TwirpError) for a fault or a bad token."""
         self.clock.advance()
+        asked_for = self.rooms.made + (method == "CreateRoom")
+        while self._then and asked_for >= self._then[0]["at_room"]:
+            event = self._then.pop(0)
+            self.rooms.open(event["rooms"])
+            self._faults = event["faults"]
+            if event["restarts"] and self.agent:
+                self.agent.restart(self.clock.now())
         fault = self._faults.get(method) or self._faults.get("*")
         if fault:
             raise TwirpError(fault["code"], fault["msg"], fault["status"])
@@ -72,6 +87,23 @@ class Cloud:
         if self._refuses:
             raise TwirpError("unauthenticated", f"invalid API key: {claims['iss']}")
         return claims
+
+    def _call_back(self) -> None:
+        """Let the agent call the API through the tunnel, as it does for a session of the first user."""
+        if self._calls_back:
+            task = asyncio.get_running_loop().create_task(self._post_session())
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    async def _post_session(self) -> None:
+        url = self._state.urls["edge"] + ROUTE
+        headers = {KEY_HEADER: self._state.service_key, "User-Agent": "node"}
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5), headers=headers) as session,
+                session.post(url, json={"type": "free_practice", "userId": self._user}),
+            ):
+                pass
 
 
 _CLOUD: web.AppKey[Cloud] = web.AppKey("cloud", Cloud)

@@ -83,7 +83,7 @@ def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
             f"Incident {found['based_on']} found {earlier['id']}, but a fresh diagnosis finds {verdict['id']}: "
             "what was to be repaired is not what is wrong now.",
         )
-    remedy = next(rule["remedy"] for rule in rules.rules if rule["id"] == verdict["id"])
+    remedy = rules.remedies[verdict["remedy"]["id"]] if verdict["remedy"] else None
     if remedy is None or not remedy["role"] or remedy["unattended"] == "no":
         advice = (verdict["remedy"] or {}).get("command") or verdict.get("advice") or "read the report"
         return close(found, "needs_human", f"Only a person can repair this: {advice}")

@@ -124,6 +124,7 @@ def make_agent_dir(scenario: Scenario, directory: Path) -> Path:
     agent = (scenario["cloud"]["agent"] or {}).get("id", "CA_gone00000001")
     toml = f'[project]\n  subdomain = "127"\n\n[agent]\n  id = "{agent}"\n'
     (path / "livekit.toml").write_text(toml, encoding="utf-8")
+    (path / "requirements.txt").write_text("livekit-agents~=1.3\n", encoding="utf-8")
     commit = (scenario["cloud"]["agent"] or {}).get("source_commit")
     if commit:
         (path / ".git").mkdir()

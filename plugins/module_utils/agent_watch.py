@@ -201,7 +201,7 @@ def _status_of(seen: Look) -> str:
 
 
 def follow(session: lk.Session, watch: Watch, deadline: float, last: Look) -> tuple[Ending, Look]:
-    """Look again and again until the watch ends, at the latest at C(deadline); return its ending and the last look.
+    """Look again and again until the watch ends; return its ending and the last look. None begins after C(deadline).
 
     A look that fails for what may pass, such as a network that is gone for a while, is left out.
     """
@@ -209,7 +209,7 @@ def follow(session: lk.Session, watch: Watch, deadline: float, last: Look) -> tu
     while True:
         pause = POLL_S
         try:
-            last = look(session, min(deadline, time.monotonic() + LOOK_S))
+            last = look(session, time.monotonic() + LOOK_S)
         except lk.LkError as error:
             if error.reason not in PASSING:
                 raise

@@ -118,8 +118,9 @@ def _how_it_broke_off(act: Act, result: process.Result, output: list[str]) -> li
     error = result._replace(stdout="", stderr="\n".join(told[-1:]))
     words = lk.said(act.session, error) or "it said nothing"
     if result.timed_out:
-        last = output[-1] if output else "it said nothing"
-        return [f"lk did not end within {float(act.options['deadline']):g} s and was ended; its last words: {last}"]
+        # What it says of being ended is of no interest.
+        told = [line for line in output if BUILD_LINE.match(line)] or output or ["it said nothing"]
+        return [f"lk did not end within {float(act.options['deadline']):g} s and was ended; its last words: {told[-1]}"]
     if _BROKE_OFF.search(error.stderr):
         return [f"lk broke off a build that may go on: {words}"]
     if any(BUILD_LINE.match(line) for line in output):

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import agent_change, agent_secret
 from integration.cloud_running import KEY, SECRET, with_cloud
 from integration.lk_running import AGENT, STAND_IN, make_project
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import agent_change, agent_secret
 
 VERSION = "20260204101112"
 SLEEPS = {"wakes": False, "deployments": [{"status": "Sleeping", "replicas": 0}], "versions": [{"status": "Sleeping"}]}

@@ -14,7 +14,11 @@ from integration.lk_running import AGENT, STAND_IN, make_project
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import agent_deploy, agent_watch
 
-BUILD = ["#1 [internal] load remote build context", "#2 [1/2] FROM docker.io/library/python:3.13-slim", "#3 [2/2] COPY . ."]
+BUILD = [
+    "#1 [internal] load remote build context",
+    "#2 [1/2] FROM docker.io/library/python:3.13-slim",
+    "#3 [2/2] COPY . .",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +62,7 @@ def test_a_new_version_is_deployed_and_seen_to_run_whatever_this_lk_says_at_the_
 def test_the_newest_lks_other_words_for_success_are_no_trouble(tmp_path):
     wrapped = tmp_path / "lk"
     wrapped.write_text(
-        f"#!/bin/bash\nset -o pipefail\n{STAND_IN} \"$@\" 2> >(sed 's/^Deployed agent$/Completed deployment of agent to "
+        f'#!/bin/bash\nset -o pipefail\n{STAND_IN} "$@" 2> >(sed \'s/^Deployed agent$/Completed deployment of agent to '
         "production/' >&2)\n",
         encoding="utf-8",
     )

@@ -311,6 +311,8 @@ async def _build(request: web.Request, cloud: Cloud, agent: CloudAgent) -> web.S
     for index, name in enumerate(_BUILD_STEPS):
         await response.write(_told(index, name, cloud.clock.now()))
         await cloud.hang("build")
+        if request.transport is None or request.transport.is_closing():
+            return response
     if agent.next == "build-fails":
         agent.fail_build()
         step = len(_BUILD_STEPS)

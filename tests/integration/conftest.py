@@ -110,3 +110,35 @@ def scenario(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def play_role(tmp_path: Path) -> Callable[..., tuple[Play, Any]]:
+    """Run one role on a host of the lab; give the play and what the role registered."""
+
+    def play(lab: Lab, role: str, hosts: str, *arguments: str, **variables: Any) -> tuple[Play, Any]:
+        kept = tmp_path / "result.json"
+        kept.unlink(missing_ok=True)
+        tasks = [
+            {"name": "Do it", "ansible.builtin.import_role": {"name": f"voiceops.livekit.{role}"}, "vars": variables},
+            {
+                "name": "Keep the result",
+                "ansible.builtin.copy": {
+                    "content": f"{{{{ {role}_result | to_json }}}}",
+                    "dest": str(kept),
+                    "mode": "0600",
+                },
+                "delegate_to": "localhost",
+                "check_mode": False,
+            },
+        ]
+        book = ROOT / "playbooks" / f"test-{tmp_path.name}.yml"
+        content = [{"name": "Try a role", "hosts": hosts, "gather_facts": False, "tasks": tasks}]
+        book.write_text(yaml.safe_dump(content), encoding="utf-8")
+        try:
+            done = lab.play(book.name, *arguments)
+        finally:
+            book.unlink()
+        return done, json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
+
+    return play

@@ -6,46 +6,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 UNIT = "proto-trainer-next"
 STOPPED = {"active": "inactive", "sub": "dead", "started_at": None}
-
-
-@pytest.fixture
-def play_role(tmp_path: Path):
-    """Run one role on a host of the lab; give the play and what the role registered."""
-
-    def play(lab: Any, role: str, hosts: str, *arguments: str, **variables: Any):
-        kept = tmp_path / "result.json"
-        kept.unlink(missing_ok=True)
-        tasks = [
-            {"name": "Do it", "ansible.builtin.import_role": {"name": f"voiceops.livekit.{role}"}, "vars": variables},
-            {
-                "name": "Keep the result",
-                "ansible.builtin.copy": {
-                    "content": f"{{{{ {role}_result | to_json }}}}",
-                    "dest": str(kept),
-                    "mode": "0600",
-                },
-                "delegate_to": "localhost",
-                "check_mode": False,
-            },
-        ]
-        book = Path(__file__).parents[2] / "playbooks" / f"test-{tmp_path.name}.yml"
-        content = [{"name": "Try a role", "hosts": hosts, "gather_facts": False, "tasks": tasks}]
-        book.write_text(yaml.safe_dump(content), encoding="utf-8")
-        try:
-            done = lab.play(book.name, *arguments)
-        finally:
-            book.unlink()
-        return done, json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
-
-    return play
 
 
 def units(lab: Any) -> dict[str, Any]:

@@ -181,10 +181,13 @@ class ActionModule(ActionBase):
             return remediation.close(found, "needs_approval", remediation.approval(rung))
         if why:
             return remediation.close(found, "blocked", why)
+        at = rfc3339(self._now)
+        if remediation.nobody_waits(rung, self._args["client"]):
+            what = "Nobody waits alone, so there is nobody to ask an agent for."
+            return remediation.step(found, at=at, what=what, remedy=rung["remedy"], outcome="unchanged")
         remedy = {"id": rung["remedy"], "harmless": rung["harmless"]}
         where = ledger.path_of(self._folder, self._args["agent"])
         refused = ledger.refusal(entries, remedy, found["run"], self._now, self._limits(), where)
-        at = rfc3339(self._now)
         if refused and refused.verdict == "skip" and not self._is_last(found):
             return remediation.step(found, at=at, what=refused.because, remedy=rung["remedy"], outcome="refused")
         if refused:

@@ -154,6 +154,11 @@ def live_sessions(each: Mapping[str, Any], client: Mapping[str, Any] | None) -> 
     return ""
 
 
+def nobody_waits(each: Mapping[str, Any], client: Mapping[str, Any] | None) -> bool:
+    """Say whether a harmless remedy, which only asks for the agent again, has nobody to ask for; not if not known."""
+    return bool(each["harmless"]) and ((client or {}).get("signals") or {}).get("waiting") == 0
+
+
 def step(found: Remediation, **fields: Any) -> Remediation:
     """Add a step: C(at) and C(what); C(took_s), C(remedy), C(outcome) and C(output) as far as they are known."""
     blank: dict[str, Any] = {"at": "", "what": "", "took_s": None, "remedy": None, "outcome": None, "output": []}

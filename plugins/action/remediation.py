@@ -205,12 +205,13 @@ class ActionModule(ActionBase):
         took = max(0.0, self._now - (parse_time(steps[-1]["at"]) or self._now))
         told = [line for each in result.get("steps") or [] for line in (each["what"], *each.get("output", []))]
         output = [result.get("summary") or failure, *told]
-        outcome = "failed" if failure else "done" if result.get("changed") else "unchanged"
+        outcome = remediation.outcome(failure, result)
         found = remediation.acted(found, rung["remedy"], outcome, round(took, 1), output)
         if not failure:
             return found
         self._conclude(found, "failed")
-        return remediation.close(found, "broken", f"{rung['remedy']} failed: {failure}")
+        verdict = "blocked" if outcome == "refused" else "broken"
+        return remediation.close(found, verdict, f"{rung['remedy']} failed: {failure}")
 
     def _proven(self, found: Remediation) -> Remediation:
         """Judge the remedy by a fresh diagnosis, and say whether the next one is to be tried."""
@@ -224,10 +225,10 @@ class ActionModule(ActionBase):
         return remediation.verified(found, seen, last=self._is_last(found))
 
     def _conclude(self, found: Remediation, outcome: str) -> None:
-        """Note in the ledger how the act ended; what changed nothing was none, and is taken out again."""
+        """Note in the ledger how the act ended; what did nothing was none, and is taken out again."""
         acts = [each for each in found["steps"] if each["remedy"] == self._args["remedy"]]
         entries = ledger.ended(self._entries(), found["run"], self._args["remedy"], outcome)
-        if acts[-1]["outcome"] == "unchanged":
+        if acts[-1]["outcome"] in ("unchanged", "refused"):
             key = (found["run"], self._args["remedy"])
             entries = [entry for entry in entries if (entry["run"], entry["remedy"]) != key]
         ledger.write(self._folder, self._args["agent"], entries, self._now)

@@ -37,6 +37,8 @@ VERDICTS = {
 _TO_BE_EXPECTED = ("cloud_cold_start_slow", "agent_asleep_healthy")
 # The layers whose faults are that no agent comes, whatever their name.
 _THE_AGENTS = ("agent", "dispatch")
+# The reasons of a remedy's role that say for certain that nothing was done.
+_NOTHING_DONE = ("refused", "rate_limited")
 APPROVE = "-e voiceops_approve=true"
 
 Remediation = dict[str, Any]
@@ -165,8 +167,15 @@ def step(found: Remediation, **fields: Any) -> Remediation:
     return {**found, "steps": [*found["steps"], {**blank, **fields}]}
 
 
+def outcome(failure: str, result: Mapping[str, Any]) -> str:
+    """Name how an act ended, by why its role failed (empty if it did not) and by what the role registered."""
+    if not failure:
+        return "done" if result.get("changed") else "unchanged"
+    return "refused" if result.get("reason") in _NOTHING_DONE and not result.get("changed") else "failed"
+
+
 def acted(found: Remediation, remedy: str, outcome: str, took_s: float, output: Iterable[str] = ()) -> Remediation:
-    """Note how the act that was noted as started before has ended: C(done), C(unchanged) or C(failed)."""
+    """Note how the act that was noted as started before has ended, as L(outcome) names it."""
     steps = list(found["steps"])
     number = max(n for n, each in enumerate(steps) if (each["remedy"], each["outcome"]) == (remedy, "started"))
     steps[number] = {**steps[number], "outcome": outcome, "took_s": took_s, "output": [*output]}

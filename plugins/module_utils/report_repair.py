@@ -97,6 +97,8 @@ def _step(each: dict[str, Any]) -> str:
 def _command(incident: Incident, verdict: str | None) -> str:
     if verdict == "needs_approval":
         return f"{_APPROVE} -e voiceops_incident_id={incident['incident_id']}"
-    if verdict in ("needs_human", "not_repaired", "broken") and incident["verdict"]["remedy"]:
-        return str(incident["verdict"]["remedy"]["command"] or "")
+    remedy = incident["verdict"]["remedy"]
+    tried = [each["remedy"] for each in incident["remediation"]["steps"] if each["outcome"] == "done"]
+    if verdict in ("needs_human", "not_repaired", "broken") and remedy and remedy["id"] not in tried:
+        return str(remedy["command"] or "")
     return ""

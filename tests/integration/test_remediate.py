@@ -19,44 +19,8 @@ import pytest
 
 from lab.scenario import SCENARIOS
 
-from .conftest import ROOT, Lab, Play
-
-APPROVED = ("-e", "voiceops_approve=true")
-DORMANT = {"wakes": False, "deployments": [{"status": "Sleeping", "replicas": 0}], "versions": [{"status": "Sleeping"}]}
-STOPPED = {"active": "inactive", "sub": "dead", "started_at": None}
-DOWN = {"attempt": {"given": True, "at": "-6m"}, "api": {"state": "down"}, "pi": {"unit": STOPPED}}
-ASLEEP = {"attempt": {"given": True, "at": "-6m"}, "cloud": {"agent": DORMANT}}
-
-
-def repair(lab: Lab, *arguments: str, **environment: str) -> Play:
-    return lab.play("remediate.yml", *arguments, **environment)
-
-
-def remediation(play: Play) -> dict[str, Any]:
-    found: dict[str, Any] = play.incident["remediation"]
-    return found
-
-
-def acts(play: Play) -> list[tuple[str, str]]:
-    return [(step["remedy"], step["outcome"]) for step in remediation(play)["steps"] if step["remedy"]]
-
-
-def told(play: Play) -> str:
-    """The ending that the operator reads, on one line."""
-    ending = play.output[play.output.index("\n REPAIR ") :].partition("\n REPORT ")[0]
-    assert max(map(len, ending.splitlines())) <= 80
-    return " ".join(ending.split())
-
-
-def state(play: Play) -> list[str]:
-    """The locks and ledgers that are left."""
-    return sorted(path.name for path in (play.artifacts / "state").glob("[!.]*"))
-
-
-def ledger(play: Play) -> list[dict[str, Any]]:
-    (path,) = (play.artifacts / "state").glob("[!.]*.ledger.json")
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+from .conftest import ROOT, Lab
+from .repairing import APPROVED, ASLEEP, DORMANT, DOWN, STOPPED, acts, ledger, remediation, repair, state, told
 
 
 def unit(lab: Lab) -> dict[str, Any]:

@@ -9,6 +9,7 @@ LiveKit's hosting of agents is closed; this is a model of what its users and doc
 - C(wakes: false) is the stale container: nothing wakes it, no job is accepted; a new container (restart, deploy,
   rollback, new secrets) registers again.
 - C(wakes: never-joins) accepts the job and stays out of the room; C(crashes: true) crashes over it.
+- C(restart_helps: false) starts containers by a restart that are as stale as those before.
 - C(next) is what comes of the next deployment: C(build-fails) leaves the old version serving, C(crashes) goes into
   production and crashes, C(sleeps) goes into production and gets no container.
 - New containers run C(start_delay) seconds after they were asked for; until then the status is C(Scheduling).
@@ -52,6 +53,7 @@ class CloudAgent:
         self._wake_delay: float = spec["wake_delay"]
         self._crashes: bool = spec["crashes"]
         self.next: str = spec["next"]
+        self._restart_helps: bool = spec["restart_helps"]
         self._start_delay: float = spec["start_delay"]
         self._clock = clock
 
@@ -85,8 +87,11 @@ class CloudAgent:
         self._clock.plan(at + (self._wake_delay if asleep else min(self._wake_delay, WARM_DELAY)), work)
 
     def restart(self, at: float) -> None:
-        """Replace production's containers."""
-        self._wakes = self._wakes or True
+        """Replace production's containers by others of the same version."""
+        self._wakes = self._wakes or self._restart_helps
+        self._renew(at)
+
+    def _renew(self, at: float) -> None:
 
         def start(moment: float) -> None:
             for entry in self._entries(""):
@@ -153,7 +158,8 @@ class CloudAgent:
 
     def _promote(self, chosen: dict[str, Any], at: float) -> None:
         self._serve(chosen, at)
-        self.restart(at)
+        self._wakes = self._wakes or True
+        self._renew(at)
 
     def _serve(self, chosen: dict[str, Any], at: float) -> None:
         for version in self.versions:

@@ -174,3 +174,22 @@ def test_a_source_that_differs_blocks_the_deploy(lab: Callable[[Any], Lab], scen
     assert (remediation(play)["verdict"], acts(play)[-1]) == ("blocked", ("redeploy_agent", "refused")), play.output
     assert "is at commit aaaaaaaaaaaa, but bbbbbbbbbbbb is deployed: check that one out" in told(play)
     assert [(entry["remedy"], entry["outcome"]) for entry in ledger(play)] == [("restart_agent", "failed")]
+
+
+def test_a_secret_that_is_missing_is_set_from_the_vault_and_shown_nowhere(
+    lab: Callable[[Any], Lab], scenario: Callable[..., Path]
+) -> None:
+    lacking = {"secrets": [{"name": "INTERNAL_SERVICE_KEY"}, {"name": "NEXT_APP_URL"}]}
+    running = lab(scenario("lacks", attempt=ASLEEP["attempt"], cloud={"agent": lacking}, variables=QUICK))
+
+    nothing = repair(running)
+    assert (remediation(nothing)["verdict"], acts(nothing)) == ("blocked", [("update_secret", "refused")])
+    assert "voiceops_secret_values: expected the secrets' values by their names, got nothing" in told(nothing)
+
+    play = repair(running, "-vv", "-e", '{"voiceops_secret_values": {"OPENAI_API_KEY": "k3y-of-the-test"}}')
+
+    assert play.returncode == 0, play.output
+    assert acts(play) == [("update_secret", "done")]
+    assert (remediation(play)["verdict"], remediation(play)["after"]["joined"]) == ("repaired", True), play.output
+    assert play.output.count("k3y-of-the-test") == 0
+    assert "k3y-of-the-test" not in (play.artifacts / "latest" / "incident.json").read_text(encoding="utf-8")

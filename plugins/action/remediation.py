@@ -88,7 +88,6 @@ class ActionModule(ActionBase):
             go=found["verdict"] is None and last.get("outcome") == "started",
             acted=found["verdict"] is None and last.get("outcome") in ("done", "unchanged"),
             because=found["because"],
-            lately=remediation.since_last_act(found, self._now),
             state=self._state(found),
         )
         return result

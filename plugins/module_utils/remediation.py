@@ -16,14 +16,12 @@ verdict, because    how it ended (L(VERDICTS)); None while it goes on, or if the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.classify import known_signals
 from ansible_collections.voiceops.livekit.plugins.module_utils.expressions import render
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet
-from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, rfc3339
 
 VERDICTS = {
     "repaired": "the cause is gone, and an agent joins",
@@ -182,15 +180,6 @@ def acted(found: Remediation, remedy: str, outcome: str, took_s: float, output: 
     number = max(n for n, each in enumerate(steps) if (each["remedy"], each["outcome"]) == (remedy, "started"))
     steps[number] = {**steps[number], "outcome": outcome, "took_s": took_s, "output": [*output]}
     return {**found, "steps": steps}
-
-
-def since_last_act(found: Remediation, now: float) -> dict[str, str] | None:
-    """The time from the last act until C(now), seconds since 1970, as a moment C(at) and a C(window) around it."""
-    began = [parse_time(each["at"]) for each in found["steps"] if each["remedy"]]
-    if not began or began[-1] is None:
-        return None
-    half = max(0.0, now - began[-1]) / 2
-    return {"at": rfc3339(now - half), "window": f"{math.ceil(half)}s"}
 
 
 def standing(evidence: Mapping[str, Any], cause: str) -> dict[str, Any]:

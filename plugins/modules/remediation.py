@@ -159,10 +159,6 @@ acted:
   description: Whether the remedy was just done, so that it is to be proven.
   returned: success
   type: bool
-lately:
-  description: The time since the last act began, as a moment C(at) and a C(window) around it; V(null) without one.
-  returned: success
-  type: dict
 because:
   description: Why it ended so, as sentences.
   returned: success

@@ -44,10 +44,7 @@ def test_a_service_that_is_down_is_started_and_proven_and_a_second_run_changes_n
     lab: Callable[[Any], Lab], scenario: Callable[..., Path]
 ) -> None:
     calling = {"cloud": {"agent": {"calls_back": True}}, "edge": {"inspector": {}}}
-    # A call of an earlier session, which says nothing of the repair.
-    earlier = {"entries": [{"at": "-4m", "message": "POST /api/internal/sessions 201 in 87ms"}]}
-    stopped = {**DOWN, "pi": {**DOWN["pi"], "journal": earlier}}
-    running = lab(scenario("down", **stopped, **calling))
+    running = lab(scenario("down", **DOWN, **calling))
 
     play = repair(running, "-e", '{"voiceops_fail_on": ["fault"]}')
 

@@ -204,12 +204,3 @@ def test_what_is_not_proven_is_no_repair_and_ends_it() -> None:
     found = ending(after_acts("restart_agent"), diagnosed(NOT_PROBED), last=False)
     assert found["verdict"] == "needs_human"
     assert "not proven" in found["because"][0]
-
-
-def test_the_time_since_the_last_act_is_told_as_a_window() -> None:
-    found = remediation.step(begin(), at="2026-02-06T22:00:00Z", what="w", remedy="redispatch", outcome="unchanged")
-    found = remediation.step(found, at="2026-02-06T22:49:00Z", what="w", remedy="restart_agent", outcome="done")
-    found = remediation.step(found, at="2026-02-06T22:49:30Z", what="it helped", outcome="helped")
-    now = 1770418171.0
-    assert remediation.since_last_act(found, now) == {"at": "2026-02-06T22:49:15.500Z", "window": "16s"}
-    assert remediation.since_last_act(begin(), now) is None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lab.scenario import SCENARIOS
 
@@ -44,7 +45,10 @@ def test_a_service_that_is_down_is_started_and_proven_and_a_second_run_changes_n
     lab: Callable[[Any], Lab], scenario: Callable[..., Path]
 ) -> None:
     calling = {"cloud": {"agent": {"calls_back": True}}, "edge": {"inspector": {}}}
-    running = lab(scenario("down", **DOWN, **calling))
+    # A call of an earlier session, which says nothing of the repair.
+    earlier = {"entries": [{"at": "-4m", "message": "POST /api/internal/sessions 201 in 87ms"}]}
+    stopped = {**DOWN, "pi": {**DOWN["pi"], "journal": earlier}}
+    running = lab(scenario("down", **stopped, **calling))
 
     play = repair(running, "-e", '{"voiceops_fail_on": ["fault"]}')
 
@@ -100,12 +104,18 @@ def test_without_approval_the_plan_is_told_and_nothing_is_done(lab: Callable[[An
     assert state(play) == []
 
 
-def test_a_person_who_waits_gets_the_agent_by_asking_again(lab: Callable[[Any], Lab]) -> None:
-    play = repair(lab(SCENARIOS / "dispatch-missing.yml"))
+def test_a_person_who_waits_gets_the_agent_by_asking_again(
+    lab: Callable[[Any], Lab], scenario: Callable[..., Path]
+) -> None:
+    missing = yaml.safe_load((SCENARIOS / "dispatch-missing.yml").read_text(encoding="utf-8"))
+    missing["cloud"]["agent"]["calls_back"] = True
+    play = repair(lab(scenario("missing", cloud=missing["cloud"], edge={"inspector": {}})))
 
     assert play.returncode == 0, play.output
     assert acts(play) == [("redispatch", "done")]
     assert remediation(play)["verdict"] == "repaired", play.output
+    # One call for the person's session, and one for the probe after it.
+    assert remediation(play)["after"]["callbacks"] == {"journal": 2, "inspector": 2}
 
 
 def test_an_agent_that_wakes_at_the_second_probe_is_not_repaired(

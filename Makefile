@@ -4,12 +4,15 @@ SCENARIO ?= incident-2026-02-06
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo test scenarios mutants lint bench build docs changelog lock clean
+.PHONY: help demo demo-repair test scenarios mutants lint bench build docs changelog lock clean
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/installed system ## replay the incident on this machine and diagnose it
 	@tests/demo "$(SCENARIO)"
+
+demo-repair: .venv/installed system ## replay the incident, repair it and prove that
+	@tests/demo "$(SCENARIO)" remediate -e voiceops_approve=true
 
 test: .venv/installed system ansible-units ## every test: units, integration, scenarios
 	@python -m pytest --numprocesses auto --dist worksteal

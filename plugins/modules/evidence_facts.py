@@ -211,6 +211,9 @@ ansible_facts:
             waiting: {description: "Those of them in which a person is connected and no agent is.", type: int,
               returned: always}
             served: {description: "Those of them in which an agent is active.", type: int, returned: always}
+            served_by_agent: {description: "Rooms in which a person is with an agent that may be ours, even if it only
+              just joins: it has voiceops_agent_name, or tells no name; all agents, if that is not set.", type: int,
+              returned: always}
             room: {description: "The room examined: the longest waiting of the attempt's window, else the attempt's
               own.", type: str, returned: always}
             room_created_at: {description: "When it was created, RFC 3339.", type: str, returned: always}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, process
+from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, process, room_watch
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import tunnel
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
@@ -177,7 +177,11 @@ class World:
         options = {**self._options(), **run}
         options["agent_name"] = options["agent_name"] or name
         deadline, cold = self.variables["voiceops_dispatch_deadline"], self.variables["voiceops_dispatch_cold_start"]
-        with mock.patch.object(dispatch, "time", self.clock), mock.patch.object(dispatch, "POLL_S", POLL_S):
+        with (
+            mock.patch.object(dispatch, "time", self.clock),
+            mock.patch.object(room_watch, "time", self.clock),
+            mock.patch.object(dispatch, "POLL_S", POLL_S),
+        ):
             return dispatch.probe(options, deadline, cold)
 
     def _judged(self, run: dict[str, Any], records: dict[str, Record]) -> dict[str, Any]:

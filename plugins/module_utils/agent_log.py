@@ -33,7 +33,7 @@ _SESSION_ENDS = (
 )
 _REFUSED = re.compile(r"failed to connect to livekit", re.I)
 _ERROR = re.compile(
-    r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"(?i:error|fatal|critical)\"|[56]0\b)|^\w*(?:Error|Exception)\b"
+    r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"(?i:error|fatal|critical)\"|[56]0\b)|^(?:\w*(?:Error|Exception)\b|error:)"
 )
 _NAME = r"[A-Z][A-Z0-9]*_[A-Z0-9_]+"
 _KEY_ERROR = re.compile(rf"KeyError: \\?['\"]({_NAME})")

@@ -93,7 +93,7 @@ def classify(
         if each.state == "confirmed" and each.rule["id"] not in effects and each.rule["id"] not in hidden
     ]
     verdict = _verdict(judgements, roots, case)
-    verdict["certainty"] = _certainty(verdict, judgements, conflicts)
+    verdict["certainty"] = _certainty(verdict, judgements, conflicts, case.signals)
     return {
         "verdict": verdict,
         "causes": [_cause(each, effects.get(each.rule["id"]), case) for each in judgements],
@@ -121,7 +121,9 @@ def _believable(case: _Case, conflicts: Iterable[Mapping[str, Any]]) -> tuple[_C
     return case._replace(signals=signals, doubts=doubts), told
 
 
-def _certainty(verdict: Mapping[str, Any], judgements: Iterable[_Judgement], conflicts: list[str]) -> dict[str, Any]:
+def _certainty(
+    verdict: Mapping[str, Any], judgements: Iterable[_Judgement], conflicts: list[str], signals: Signals
+) -> dict[str, Any]:
     """Say how certain the verdict is, and why not more."""
     states = {each.rule["id"]: each for each in judgements}
     if verdict["id"] not in states:
@@ -132,10 +134,20 @@ def _certainty(verdict: Mapping[str, Any], judgements: Iterable[_Judgement], con
         if states[other].state in ("suspected", "open") and states[other].rule["state"] == "fault"
     ]
     why = [f"Easily taken for it, and not decided: {states[other].rule['title']}." for other in open_ones]
+    why += [
+        f"Of the layer {layer}, which could exclude it, nothing is known."
+        for layer in _layers(states[verdict["id"]].rule["unless"])
+        if layer in LAYERS and not signals.get(layer, {}).get("host_reachable")
+    ]
     why += [f"The evidence contradicts itself: {sentence}" for sentence in conflicts]
     if why:
         return {"level": "medium", "why": why}
     return {"level": "high", "why": ["All that it is easily taken for is decided, and nothing contradicts itself."]}
+
+
+def _layers(sources: Iterable[str]) -> list[str]:
+    """Return the layers whose signals the expressions name, in order."""
+    return list(dict.fromkeys(name.split(".", maxsplit=1)[0] for source in sources for name in signals_of(source)))
 
 
 def _suppressed(judgements: Iterable[_Judgement], suppressions: Iterable[Mapping[str, Any]], today: str) -> list[str]:

@@ -182,7 +182,7 @@ def _checked_records(evidence: Mapping[str, Any], rules: Mapping[str, Any]) -> t
     for layer in LAYERS:
         record = _plain(evidence.get(layer))
         if record is None:
-            records[layer] = unknown(layer, "This layer was not asked.")
+            records[layer] = unknown(layer, "this layer was not asked")
             continue
         errors = _errors(record, {**rules["properties"]["evidence"]["properties"][layer], "$defs": rules["$defs"]})
         if errors:

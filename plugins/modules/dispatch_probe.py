@@ -147,6 +147,10 @@ record:
           description: Whether the room had a dispatch.
           returned: always
           type: bool
+        asked_name:
+          description: The agent's name that the probe asked for, '' for automatic dispatch; None without a probe.
+          returned: always
+          type: str
         accepted:
           description: Whether a worker accepted its job.
           returned: always

@@ -110,6 +110,7 @@ def units(scenario: Scenario, app: Path) -> dict[str, dict[str, Any]]:
             "UnitFileState": "enabled",
             "StateChangeTimestamp": started,
             "ActiveEnterTimestamp": started,
+            "ActiveEnterTimestampMonotonic": _since_boot(scenario),
             "ActiveExitTimestamp": stopped,
             "ExecStart": _exec_start(unit["command"]),
             "WorkingDirectory": "" if scenario["pi"]["app"] is None else str(app),
@@ -118,6 +119,12 @@ def units(scenario: Scenario, app: Path) -> dict[str, dict[str, Any]]:
             "_starts": unit["starts"],
         }
     }
+
+
+def _since_boot(scenario: Scenario) -> int:
+    """Return when the unit was started in microseconds since the Pi's boot, 0 if it never was."""
+    started = scenario["pi"]["unit"]["started_at"]
+    return 0 if started is None else round((started - scenario["pi"]["booted_at"]) * 1e6)
 
 
 def _exec_start(command: str) -> str:

@@ -68,6 +68,7 @@ def missing(name: str) -> Properties:
         "UnitFileState": "",
         "StateChangeTimestamp": None,
         "ActiveEnterTimestamp": None,
+        "ActiveEnterTimestampMonotonic": 0,
         "ActiveExitTimestamp": None,
         "LoadError": f'org.freedesktop.systemd1.NoSuchUnit "Unit {name} not found."',
     }

@@ -295,9 +295,11 @@ def test_the_newest_start_decides_whether_the_worker_registered(lines: list[str]
     ("line", "names"),
     [
         ("KeyError: 'OPENAI_API_KEY'", ["OPENAI_API_KEY"]),
-        ('{"exc":"KeyError: \\"PORT\\""}', ["PORT"]),
+        ('{"level":"ERROR","exc":"KeyError: \\"SERVICE_PORT\\""}', ["SERVICE_PORT"]),
+        ("KeyError: 'PORT'", []),
         ("ValueError: OPENAI_API_KEY is not set", ["OPENAI_API_KEY"]),
-        ("the NEXT_APP_URL environment variable must be set", ["NEXT_APP_URL"]),
+        ("ValueError: the NEXT_APP_URL environment variable must be set", ["NEXT_APP_URL"]),
+        ("WARNING the SENTRY_DSN environment variable is not set", []),
         (
             "Error: Missing required environment variables: NEXT_APP_URL, OPENAI_API_KEY",
             ["NEXT_APP_URL", "OPENAI_API_KEY"],
@@ -310,6 +312,15 @@ def test_the_newest_start_decides_whether_the_worker_registered(lines: list[str]
 )
 def test_names_that_a_log_misses(line: str, names: list[str]) -> None:
     assert read_log([line], EVER)["log_missing_names"] == names
+
+
+TRACEBACK = ["Traceback (most recent call last):", '  File "agent.py", line 12, in entrypoint', "KeyError: 'USER_NAME'"]
+IN_OS = ['  File "<frozen os>", line 679, in __getitem__']
+
+
+def test_a_key_error_names_a_variable_only_where_the_environment_was_asked() -> None:
+    assert read_log(TRACEBACK, EVER)["log_missing_names"] == []
+    assert read_log([*TRACEBACK[:2], *IN_OS, TRACEBACK[2]], EVER)["log_missing_names"] == ["USER_NAME"]
 
 
 def test_codes_and_errors_of_a_log() -> None:

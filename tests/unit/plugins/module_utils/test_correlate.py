@@ -59,7 +59,8 @@ def service_of(answer):
 
 
 HEARD, SILENT = {"callbacks": 2, "callback_statuses": [201, 500]}, {"callbacks": 0, "callback_statuses": []}
-COUNTS, COVERS = {"silence_counts": True}, {"inspector_covers": True}
+EDGE = {"host": "proto-trainer.ngrok.io", "inspector_covers": True}
+COUNTS, COVERS = {"silence_counts": True}, EDGE | {"tunnel_urls": ["https://proto-trainer.ngrok.io"]}
 INSPECTED = {"inspector_callbacks": 1, "inspector_statuses": [401]}
 INSPECTED_NONE = {"inspector_callbacks": 0, "inspector_statuses": []}
 
@@ -73,6 +74,10 @@ INSPECTED_NONE = {"inspector_callbacks": 0, "inspector_statuses": []}
         (SILENT, {}, None, None),
         (SILENT, INSPECTED_NONE, None, None),
         (SILENT, INSPECTED_NONE | COVERS, 0, []),
+        (SILENT, INSPECTED_NONE | EDGE, None, None),
+        (SILENT, INSPECTED_NONE | EDGE | {"tunnel_urls": ["https://other.ngrok.io"]}, None, None),
+        (SILENT, INSPECTED | {"inspector_statuses": [502, 201]}, 1, [201]),
+        (SILENT, INSPECTED | {"inspector_statuses": [502]}, 1, None),
         ({}, INSPECTED_NONE | COVERS, 0, []),
         (SILENT | COUNTS, INSPECTED, 1, [401]),
         ({"callbacks": None} | COUNTS, {}, None, None),
@@ -96,7 +101,7 @@ def test_the_inspector_joins_the_tunnel():
         "tunnel",
         "healthy",
         "ngrok's inspector lists 0 calls",
-        signals={"inspector_readable": True, "inspector_covers": True, **INSPECTED_NONE, "host_reachable": True},
+        signals={"inspector_readable": True, **COVERS, **INSPECTED_NONE, "host_reachable": True},
         events=[event(at("22:20:00"), "through the tunnel: POST: 201")],
         limits=["a limit"],
     )
@@ -191,12 +196,10 @@ def test_why_no_probe_ran_is_kept_where_nobody_waits():
     ("told", "by_inventory", "asked", "name"),
     [
         (None, "voice", None, "voice"),
-        (None, "voice", [""], "voice"),
         ("", "voice", None, ""),
-        (None, "", [""], ""),
-        (None, "", ["voice"], None),
-        (None, "", None, None),
-        (None, "", [], None),
+        (None, "", ["voice"], ""),
+        (None, None, None, None),
+        (None, None, [""], None),
     ],
 )
 def test_the_inventorys_name_stands_in_where_lk_tells_none(told, by_inventory, asked, name):

@@ -87,7 +87,7 @@ def test_a_missing_layer_and_a_broken_one_become_unknown_and_cost_no_other() -> 
     given["evidence"]["agent"] = {"layer": "agent", "state": "confused"}
     incident = assemble(**given)
     assert validate(incident) == []
-    assert incident["evidence"]["dispatch"]["summary"] == "This layer was not asked."
+    assert incident["evidence"]["dispatch"]["summary"] == "this layer was not asked"
     assert incident["evidence"]["agent"]["state"] == "unknown"
     assert "layer agent was not valid" in incident["problems"][0]
     assert incident["evidence"]["service"]["signals"] == given["evidence"]["service"]["signals"]

@@ -83,6 +83,22 @@ def test_a_silence_that_the_list_covers(serve: Callable[..., Any]) -> None:
     assert signals["tunnel_urls"] == ["https://proto-trainer.ngrok.io"]
 
 
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("http://localhost:3003", 3003),
+        ("https://127.0.0.1:3003/", 3003),
+        ("3003", 3003),
+        ("http://proto-trainer.local", None),
+        ("file:///srv/www", None),
+        (None, None),
+    ],
+)
+def test_the_port_that_a_tunnel_forwards_to(address: str | None, port: int | None) -> None:
+    tunnel = {"public_url": "https://proto-trainer.ngrok.io", "config": {"addr": address}}
+    assert inspector.tunnel_of(tunnel) == ("https://proto-trainer.ngrok.io", port)
+
+
 @pytest.mark.parametrize("requests", [[], [call(ATTEMPT_AT + 5, uri="/other")]])
 def test_a_list_that_begins_later_covers_nothing(serve: Callable[..., Any], requests: list[Any]) -> None:
     record = collect(serve(ngrok(requests)).url)

@@ -40,6 +40,9 @@ def test_codes(text: str, codes: list[str]) -> None:
         ('{"method":"POST","url":"/api/internal/sessions","statusCode":422}', 422),
         ("internal call done status=204", 204),
         ("POST /api/internal/sessions took 200.5 ms", None),
+        ("POST /api/internal/sessions/401 took long", None),
+        ("POST /api/internal/sessions - 500 ms", None),
+        ("GET /api/rooms/500 200 in 3ms", 200),
         ("POST /api/internal/sessions", None),
         ("listening on 300", None),
         ("POST " + "a" * 5000, None),
@@ -47,6 +50,34 @@ def test_codes(text: str, codes: list[str]) -> None:
 )
 def test_statuses(text: str, status: int | None) -> None:
     assert logline.status(text) == status
+
+
+@pytest.mark.parametrize(
+    ("text", "request_named"),
+    [
+        ("POST /api/internal/sessions/ 201 in 87ms", ("POST", "/api/internal/sessions")),
+        ('127.0.0.1 - - "GET /api/internal/sessions?user=1 HTTP/1.1" 405', ("GET", "/api/internal/sessions")),
+        ("POST https://example.com/api/internal/sessions 201", ("POST", "/api/internal/sessions")),
+        ("GET / 200", ("GET", "/")),
+        ("the internal sessions are kept", ("", "")),
+        ("wrote /api/internal/sessions/route.js", ("", "")),
+    ],
+)
+def test_the_request_that_a_line_names(text: str, request_named: tuple[str, str]) -> None:
+    assert logline.request_of(text) == request_named
+
+
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        ("    at POST (/srv/app/.next/server/app/api/internal/sessions/route.js:1:2345)", True),
+        ("    at async /srv/app/api/internal/sessions/route.js:1:2345", True),
+        ("POST /api/internal/sessions 500 at /srv/app", False),
+        ("at last the internal session began", False),
+    ],
+)
+def test_a_frame_of_a_stack_is_told_from_a_line_of_its_own(text: str, frame: bool) -> None:
+    assert logline.is_stack_frame(text) is frame
 
 
 def test_a_full_disk_is_not_a_lack_of_watches() -> None:

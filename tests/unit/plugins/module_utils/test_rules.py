@@ -56,6 +56,7 @@ def test_a_rule_gets_all_its_keys(folder):
         "explains": [],
         "look_alikes": [],
         "beside": False,
+        "remedy_when": [],
         "advice": "",
         "unattended": "",
         "remedy": {**REMEDY, **UNDOABLE, "unattended": "yes", "file": "remedies.yml"},

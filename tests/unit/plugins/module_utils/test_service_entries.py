@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from ansible_collections.voiceops.livekit.plugins.module_utils import logline, service_log
 from ansible_collections.voiceops.livekit.plugins.module_utils.journal import Entry
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
@@ -64,6 +66,25 @@ def test_of_many_entries_the_most_telling_are_kept_in_their_order() -> None:
     assert len(kept) == 10
     assert kept[-1]["callback"]
     assert kept[:-1] == errors[:9]
+
+
+@pytest.mark.parametrize(
+    ("text", "callback"),
+    [
+        ("POST /api/internal/sessions 201 in 87ms", True),
+        ("POST /voice/api/internal/sessions 201 in 87ms", True),
+        ("POST /internal/sessions 201 in 87ms", True),
+        ("internal session made", True),
+        ("GET /api/internal/sessions 405 in 2ms", False),
+        ("POST /api/internal/health 500 in 2ms", False),
+        ("    at POST (/srv/app/api/internal/sessions/route.js:1:23) P2003", False),
+    ],
+)
+def test_a_callback_is_a_post_to_the_callbacks_path(text: str, callback: bool) -> None:
+    frame = FRAME._replace(path="/api/internal/sessions")
+    understood = service_log.understand(Entry(TRIED, text, 3), frame)
+    assert understood is not None or not callback
+    assert (understood or {"callback": False})["callback"] is callback
 
 
 def test_only_a_callback_may_not_be_refused() -> None:

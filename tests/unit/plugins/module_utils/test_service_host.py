@@ -62,12 +62,29 @@ def test_commands_of_one_unit_may_not_contradict_each_other() -> None:
     ],
 )
 def test_what_names_the_port(given: int | None, unit: dict[str, str], port: int | None) -> None:
-    assert service_host.port_signals(given, unit, time.monotonic() - 1) == {"port": port, "port_open": None}
+    told = service_host.port_signals(given, unit, "/", time.monotonic() - 1)
+    assert told == {"port": port, "port_open": None, "port_answers": None}
 
 
 def test_a_port_that_accepts_connections(listen: Callable[[Callable[[Any], None]], int]) -> None:
     port = listen(lambda connection: None)
-    assert service_host.port_signals(port, {}, time.monotonic() + AMPLE_S) == {"port": port, "port_open": True}
+    told = service_host.port_signals(port, {}, "/", time.monotonic() + AMPLE_S)
+    # It hangs up, which is no answer, and no silence either.
+    assert told == {"port": port, "port_open": True, "port_answers": None}
+
+
+def test_a_server_that_answers(serve: Callable[..., Any]) -> None:
+    server = serve(lambda _request: (405, {}, b""))
+    port = int(server.url.rsplit(":", maxsplit=1)[-1])
+    told = service_host.port_signals(port, {}, "/api/internal/sessions", time.monotonic() + AMPLE_S)
+    assert told == {"port": port, "port_open": True, "port_answers": True}
+    assert [(asked.method, asked.path) for asked in server.requests] == [("GET", "/api/internal/sessions")]
+
+
+def test_a_server_that_accepts_and_says_nothing(listen: Callable[[Callable[[Any], None]], int]) -> None:
+    port = listen(lambda connection: connection.recv(65536) and connection.recv(1))
+    assert service_host.answers(port, "/", time.monotonic() + AMPLE_S) is False
+    assert service_host.answers(port, "/", time.monotonic() + 0.2) is None
 
 
 def test_a_port_on_which_nothing_listens() -> None:

@@ -53,6 +53,14 @@ def test_whether_a_unit_was_up(state: str | None, entered: int | None, left: int
     assert systemd.was_up(properties, NOW + 100, NOW + 200) is up
 
 
+@pytest.mark.parametrize(("since_boot", "up"), [(20, None), (150, False), (None, False)])
+def test_nothing_is_known_of_a_unit_before_its_host_booted(since_boot: int | None, up: bool | None) -> None:
+    """It was entered at 250, that many seconds after the boot; the span is 100 to 200."""
+    monotonic = "" if since_boot is None else str(since_boot * 1_000_000)
+    properties = {"ActiveEnterTimestamp": stamp(NOW + 250), "ActiveEnterTimestampMonotonic": monotonic}
+    assert systemd.was_up({"ActiveState": "active", **properties}, NOW + 100, NOW + 200) is up
+
+
 @pytest.mark.parametrize(
     ("text", "at"),
     [

@@ -67,9 +67,9 @@ def test_a_code_that_an_app_mentions_is_not_the_edges() -> None:
     )
 
 
-def test_404_without_a_code_is_the_apps() -> None:
+def test_404_without_a_code_is_the_apps_and_leaves_open_whether_the_route_takes_a_post() -> None:
     found = judged(status=404, headers={"content-type": "text/html"}, body="<html>This page could not be found.")
-    assert (found["reachable"], found["route_exists"], found["error_code"]) == (False, False, None)
+    assert (found["reachable"], found["route_exists"], found["error_code"]) == (None, None, None)
 
 
 def test_a_redirect_to_an_identity_provider_names_it() -> None:

@@ -186,7 +186,7 @@ def begun(state: State, now: float) -> State:
 
 def advance(state: State, seen: Seen, settings: Settings, now: float) -> Outcome:
     """Take a run into the state; C(state) is settled."""
-    test = {**seen.test, "at": now} if seen.test else None
+    test = {**seen.test, "at": _tested_at(state, seen.test, now)} if seen.test else None
     kept = {**state, **(_after_test(state, test) if test else {})}
     faulty = {layer for layer, found in seen.layers.items() if found == "faulty"}
     healthy = {layer for layer, found in seen.layers.items() if found == "healthy"}
@@ -247,6 +247,12 @@ def _wait_s(state: State, settings: Settings) -> float:
         return settings.interval_s
     doublings = min(int(state["misses"]) - 1, _MOST_DOUBLINGS)
     return min(settings.interval_s, settings.retry_s * float(2**doublings))
+
+
+def _tested_at(state: State, test: Mapping[str, Any], now: float) -> float:
+    """Return when a test was made: a probe's time is when it began, so that its length does not add to the interval."""
+    begun_at = state["test"]["at"] if state["test"] and state["test"]["outcome"] == "started" else now
+    return float(begun_at if test["source"] == "probe" else now)
 
 
 def _after_test(state: State, test: dict[str, Any]) -> State:

@@ -64,7 +64,7 @@ def read(folder: Path, agent: str, now: float) -> Kept:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Kept(canary.new_state())
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if canary.is_state(found):
         return Kept(canary.settled(found, now))
@@ -114,7 +114,7 @@ def _shorten(path: Path, most_bytes: int) -> None:
 def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or parse_time(found.get("at")) is None:
         return None

@@ -49,6 +49,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
 COLUMNS = 80
+# No run takes longer than this and the wait of a probe, not even one that diagnoses.
+_LONGEST_S = 600.0
 # A page or a collector's file may be read by others on the host; what is in them is no secret.
 _READABLE = 0o644
 
@@ -92,7 +94,7 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"go": True, "problem": "", "run": self._run}
         try:
-            taken = self._lock(canary_store.lock_name(self._agent))
+            taken = self._lock(canary_store.lock_name(self._agent), _LONGEST_S + self._args["deadline"])
             if taken.ours:
                 # Seen to be possible now, rather than after a probe.
                 canary_store.write(self._folder, self._agent, self._state())
@@ -108,15 +110,17 @@ class ActionModule(ActionBase):
         return {"go": taken.ours, "problem": "", "run": self._run}
 
     def _decide(self) -> dict[str, Any]:
-        """Say whether to try a dispatch; if so, that is written down first, and repairs of the agent are kept out."""
+        """Say whether to try a dispatch; if so, that is written down first."""
         if not self._ours():
             why = "check mode changes nothing" if self._task.check_mode else "that it was could not be kept"
             return {"probe": False, "why": why}
         state, seen = self._state(), self._seen()
         found = canary.decide(state, seen, self._settings, self._now)
         if found.probe:
-            taken = self._lock(self._agent)
+            taken = self._lock(self._agent, lock.EXPIRES_S)
             found = found if taken.ours else canary.Decision(False, taken.sentence)
+            # Only looked at: a canary that is killed must not keep a repair out.
+            lock.release(self._folder, self._agent, self._run)
         if found.probe:
             canary_store.write(self._folder, self._agent, canary.begun(state, self._now))
         return {"probe": found.probe, "why": found.why}
@@ -132,7 +136,6 @@ class ActionModule(ActionBase):
             canary_store.append(self._folder, self._agent, found.entry)
             self._keep_windows()
             page = self._publish(found.state)
-            lock.release(self._folder, self._agent, self._run)
         self._tell(found.state, found.entry)
         return {
             "state": found.entry["state"],
@@ -150,14 +153,14 @@ class ActionModule(ActionBase):
                 opened = {"at": rfc3339(self._now), "opened": self._args["incident"]}
                 canary_store.append(self._folder, self._agent, opened)
                 self._publish(state)
-            for name in (self._agent, canary_store.lock_name(self._agent)):
-                # A lock that cannot be removed is taken over from this run once it is over.
-                with contextlib.suppress(OSError):
-                    lock.release(self._folder, name, self._run)
+            # A lock that cannot be removed is taken over from this run once it is over.
+            with contextlib.suppress(OSError):
+                lock.release(self._folder, canary_store.lock_name(self._agent), self._run)
         return {}
 
-    def _lock(self, name: str) -> lock.Taken:
-        return lock.take(self._folder, name, lock.holder(self._run, os.getppid(), self._now), self._now)
+    def _lock(self, name: str, expires_s: float) -> lock.Taken:
+        mine = lock.holder(self._run, os.getppid(), self._now)
+        return lock.take(self._folder, name, mine, self._now, expires_s)
 
     def _ours(self) -> bool:
         """Whether this run keeps the agent's files."""

@@ -217,7 +217,9 @@ def advance(state: State, seen: Seen, settings: Settings, now: float) -> Outcome
 def why(state: State, entry: Mapping[str, Any], settings: Settings, now: float) -> list[str]:
     """Say in sentences why the run that made C(entry) is not healthy; C(state) is the one after it."""
     told = [f"{layer}: {text}" for layer, text in entry["because"].items()]
-    told += [f"{layer}: faulty when it was last asked" for layer in state["failing"] if layer not in entry["layers"]]
+    told += [
+        f"{layer}: it was faulty when it was last asked" for layer in state["failing"] if layer not in entry["layers"]
+    ]
     if not told and not _is_proven(state, entry["layers"], settings, now):
         last = (
             f"the last one joined at {rfc3339(state['joined']['at'])}" if state["joined"] else "none was seen to join"

@@ -148,7 +148,7 @@ def test_a_dispatch_that_failed_stays_faulty_until_one_succeeds_and_counts_only_
     state = after(False)
     quiet = run(state, NOW + MINUTE, asked())
     assert (quiet.entry["state"], quiet.state["failures"], quiet.opens) == ("fault", 1, False)
-    assert canary.why(quiet.state, quiet.entry, STANDARD, NOW) == ["dispatch: faulty when it was last asked"]
+    assert canary.why(quiet.state, quiet.entry, STANDARD, NOW) == ["dispatch: it was faulty when it was last asked"]
     again = run(quiet.state, NOW + 15 * MINUTE, {**asked(), "dispatch": probed(NOW, False)})
     assert again.opens
     assert run(again.state, NOW + HOUR, {**asked(), "dispatch": probed(NOW, True)}).entry["state"] == "healthy"

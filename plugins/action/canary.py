@@ -76,7 +76,10 @@ class ActionModule(ActionBase):
             probing=self._args["dispatch_probe"] != "never",
             deadline_s=self._args["deadline"],
         )
-        result.update(getattr(self, f"_{self._args['step']}")(), changed=False)
+        try:
+            result.update(getattr(self, f"_{self._args['step']}")(), changed=False)
+        except OSError as exc:
+            raise AnsibleActionFail(f"voiceops_state_dir: {self._cannot(self._folder, exc)}") from exc
         if self._warnings:
             result["warnings"] = self._warnings
         return result
@@ -99,12 +102,10 @@ class ActionModule(ActionBase):
                 # Seen to be possible now, rather than after a probe.
                 canary_store.write(self._folder, self._agent, self._state())
         except OSError as exc:
+            self._release()
             lost = "Without it no dispatch is tried, and no failure is remembered."
-            got = f"got {self._folder} ({exc.strerror or exc})"
-            return {
-                "go": True,
-                "problem": f"voiceops_state_dir: expected a folder that can be written to, {got}. {lost}",
-            }
+            problem = f"voiceops_state_dir: {self._cannot(self._folder, exc)} {lost}"
+            return {"go": True, "problem": problem, "run": self._run}
         if taken.sentence:
             self._say([f"CANARY {'goes on' if taken.ours else 'busy'}", taken.sentence])
         return {"go": taken.ours, "problem": "", "run": self._run}
@@ -153,14 +154,17 @@ class ActionModule(ActionBase):
                 opened = {"at": rfc3339(self._now), "opened": self._args["incident"]}
                 canary_store.append(self._folder, self._agent, opened)
                 self._publish(state)
-            # A lock that cannot be removed is taken over from this run once it is over.
-            with contextlib.suppress(OSError):
-                lock.release(self._folder, canary_store.lock_name(self._agent), self._run)
+            self._release()
         return {}
 
     def _lock(self, name: str, expires_s: float) -> lock.Taken:
         mine = lock.holder(self._run, os.getppid(), self._now)
         return lock.take(self._folder, name, mine, self._now, expires_s)
+
+    def _release(self) -> None:
+        # A lock that cannot be removed is taken over from this run once it is over.
+        with contextlib.suppress(OSError):
+            lock.release(self._folder, canary_store.lock_name(self._agent), self._run)
 
     def _ours(self) -> bool:
         """Whether this run keeps the agent's files."""
@@ -207,8 +211,11 @@ class ActionModule(ActionBase):
             path.parent.mkdir(parents=True, exist_ok=True)
             whole_file.write(path, text, _READABLE)
         except OSError as exc:
-            got = f"got {path.parent} ({exc.strerror or exc})"
-            self._warnings.append(f"{variable}: expected a folder that can be written to, {got}.")
+            self._warnings.append(f"{variable}: {self._cannot(path.parent, exc)}")
+
+    @staticmethod
+    def _cannot(folder: Path, error: OSError) -> str:
+        return f"expected a folder that can be written to, got {folder} ({error.strerror or error})."
 
     def _tell(self, state: canary.State, entry: dict[str, Any]) -> None:
         """Show how the run ended, in a few lines."""

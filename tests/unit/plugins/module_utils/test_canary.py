@@ -127,11 +127,11 @@ def test_two_failures_in_a_row_open_an_incident_and_only_once_until_it_is_over()
 def test_a_diagnosis_that_was_killed_is_made_by_the_next_run_that_fails() -> None:
     state = canary.new_state()
     opens = []
-    for number in range(3):
-        found = run(state, NOW + number * HOUR, asked(tunnel="faulty"))
+    for number, tunnel in enumerate(("faulty", "faulty", "unknown", "faulty")):
+        found = run(state, NOW + number * HOUR, asked(tunnel=tunnel))
         state = found.state
         opens.append(found.opens)
-    assert opens == [False, True, True]
+    assert opens == [False, True, False, True]
 
 
 def test_what_could_not_be_asked_is_no_failure_and_ends_no_outage() -> None:
@@ -173,6 +173,8 @@ def test_a_person_in_a_room_is_a_test_as_well(person: str, layer: str | None, ou
     seen = canary.see(asked(sessions=1, person=person), STANDARD)
     assert seen.layers.get("dispatch") == layer
     assert (seen.test or {}).get("outcome") == outcome
+    # Since when the person had asked for the agent is not known.
+    assert (seen.test or {}).get("start") is None
     found = canary.advance(canary.new_state(), seen, STANDARD, NOW)
     assert found.state["agent_minutes"] == 0
     assert sum(found.state["probes"].values()) == 0

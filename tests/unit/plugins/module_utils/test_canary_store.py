@@ -76,10 +76,17 @@ def test_a_run_that_is_killed_while_it_writes_leaves_the_old_file_or_the_new_one
         writer.wait(20)
         writer.stdout.close()
         assert path.read_text() in ("a" * 200000, "b" * 200000)
-    # What the killed run left is no obstacle.
-    whole_file.write(path, "c", 0o644)
-    assert path.read_text() == "c"
-    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_a_killed_run_left_is_no_obstacle_and_a_umask_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".file.part").write_text("half", encoding="utf-8")
+    before = os.umask(0o077)
+    try:
+        whole_file.write(tmp_path / "file", "whole", 0o644)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "whole"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
@@ -129,7 +136,8 @@ def test_a_full_history_loses_its_older_half_in_whole_lines(tmp_path: Path) -> N
     size = len(json.dumps(entry(), separators=(",", ":"))) + 1
     sizes = []
     for hour in range(100):
-        canary_store.append(tmp_path, AGENT, entry(NOW + hour * HOUR), most_bytes=20 * size)
+        said = {"tunnel": "x" * (hour % 7)}
+        canary_store.append(tmp_path, AGENT, entry(NOW + hour * HOUR, because=said), most_bytes=20 * size)
         sizes.append(canary_store.history_path(tmp_path, AGENT).stat().st_size)
     assert max(sizes) <= 20 * size
     found = canary_store.history(tmp_path, AGENT)

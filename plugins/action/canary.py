@@ -25,7 +25,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import (
     whole_file,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import DEADLINE_S
-from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_text import plain, to_ascii, wrap
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_duration, rfc3339
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import add_probes, artifacts_dir, state_dir
@@ -182,7 +182,8 @@ class ActionModule(ActionBase):
 
     def _seen(self) -> canary.Seen:
         seen = canary.see(self._args["evidence"], self._settings)
-        return seen._replace(because=redact_data(seen.because, self._args["secrets"]))
+        secrets = self._args["secrets"]
+        return seen._replace(because={layer: redact(text, secrets) for layer, text in seen.because.items()})
 
     def _keep_windows(self) -> None:
         """Let later diagnoses know what this run caused."""

@@ -138,6 +138,58 @@ def test_people_in_a_session_are_not_disturbed_and_are_a_test_themselves(
     assert "dispatch probe" not in (play.artifacts / "probes.json").read_text(encoding="utf-8")
 
 
+def test_a_host_that_sleeps_leaves_its_layers_unknown_which_is_no_failure(lab: Callable[[Any], Lab]) -> None:
+    running = lab("healthy")
+    asleep = running.scratch / "asleep.yml"
+    mac = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    asleep.write_text(json.dumps({"lk_control": {"hosts": {"mac": mac}}}), encoding="utf-8")
+
+    plays = [canary(running, "-i", str(asleep)) for _time in range(2)]
+
+    assert [handed_on(play)["voiceops_canary"] for play in plays] == ["inconclusive", "inconclusive"]
+    assert "agent: mac could not be reached over ssh: " in told(plays[0])
+    assert "secrets: mac could not be reached over ssh: " in told(plays[0])
+    assert [line["failures"] for line in lines(plays[1])] == [0, 0]
+    assert lines(plays[0])[0]["test"]["start"] is None
+    assert incidents(plays[1]) == []
+
+
+def test_a_tunnel_that_is_offline_opens_an_incident_without_a_second_dispatch(lab: Callable[[Any], Lab]) -> None:
+    running = lab("tunnel-offline")
+
+    plays = [canary(running) for _time in range(3)]
+
+    assert [play.output.count("TASK [Try a dispatch]") for play in plays] == [1, 0, 0]
+    assert len(incidents(plays[2])) == 1
+    assert plays[2].incident["verdict"]["id"] == "tunnel_offline"
+    assert handed_on(plays[2]) == {"voiceops_canary": "fault", "voiceops_canary_failing": ["tunnel", "callback"]}
+
+
+def test_a_cold_start_is_measured_as_one(lab: Callable[[Any], Lab]) -> None:
+    play = canary(lab("cold-start-slow"), "-e", "voiceops_canary_keep_warm=true")
+
+    assert handed_on(play)["voiceops_canary"] == "healthy", play.output
+    (line,) = lines(play)
+    assert line["test"]["start"] == "cold"
+    assert line["test"]["joined_after_s"] > 3
+    assert line["test"]["agent_minutes"] == 1
+    (page,) = (play.artifacts / "canary").glob("*.html")
+    assert "The agent is kept warm" in page.read_text(encoding="utf-8")
+
+
+def test_no_secret_gets_anywhere(lab: Callable[[Any], Lab]) -> None:
+    running = lab("tunnel-offline")
+    plays = [canary(running, "-vvvv"), canary(running, "-vvvv")]
+
+    assert incidents(plays[1])
+    values = running.facts["variables"]
+    kept = [path.read_text(encoding="utf-8") for path in plays[1].artifacts.rglob("*") if path.is_file()]
+    assert len(kept) > 5
+    for name in ("voiceops_livekit_api_secret", "voiceops_callback_key"):
+        assert len(values[name]) > 8
+        assert not [text for text in (*kept, *(play.output for play in plays)) if values[name] in text], name
+
+
 def test_while_a_repair_is_at_work_no_dispatch_is_tried(lab: Callable[[Any], Lab]) -> None:
     running = lab("healthy")
     agent = f"{running.facts['variables']['voiceops_livekit_url'].partition('//')[2]}/automatic"

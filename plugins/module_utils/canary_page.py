@@ -35,9 +35,10 @@ _PLOT, _TOP, _LEAST_SPAN_S = 150.0, 12.0, 30.0
 _MOST_OUTAGES = 20
 _KINDS = {"healthy": "good", "fault": "bad", "faulty": "bad", "inconclusive": "unsure", "unknown": "unsure"}
 _ORDER = ("good", "unsure", "bad")
+_NO_AGENT = "No agent joins a voice session"
 _TITLES = {
     "healthy": "A voice session gets its agent",
-    "fault": "A voice session would wait for its agent",
+    "fault": "Something that a voice session needs is faulty",
     "inconclusive": "Whether a voice session gets its agent is not known",
 }
 
@@ -64,7 +65,7 @@ def view(
         "agent": plain(agent),
         "now": now,
         "state": last["state"],
-        "headline": _TITLES[last["state"]],
+        "headline": _NO_AGENT if "dispatch" in state["failing"] else _TITLES[last["state"]],
         "because": [plain(text) for text in why(state, last, settings, now)],
         "layers": [(layer, _asked(layer, last)) for layer in LAYERS if layer in last["layers"] or layer == "dispatch"],
         "questions": {**QUESTIONS, "client": "LiveKit answers, and takes our key?"},

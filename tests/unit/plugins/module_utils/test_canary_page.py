@@ -120,6 +120,7 @@ def test_joins_stand_at_their_time_and_height() -> None:
 
 def test_a_probe_that_failed_is_no_join() -> None:
     shown = view((NOW, {**asked(), "dispatch": probed(NOW, False)}))
+    assert shown["headline"] == "No agent joins a voice session"
     assert [mark["kind"] for mark in shown["joins"]["marks"]] == ["failed"]
     assert [row["count"] for row in shown["joins"]["figures"]] == [0, 0, 0]
     assert view((NOW, asked()))["joins"] is None
@@ -136,7 +137,7 @@ def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
     links = {value for _tag, attributes in page.tags for name, value in attributes.items() if name in ("href", "src")}
     assert links == {"../20260331T120000Z-tunnel-offline-0a1b/incident.html"}
     assert not re.search(r"url\(|@import", text)
-    assert "A voice session would wait for its agent" in text
+    assert "Something that a voice session needs is faulty" in text
     assert "tunnel is faulty" in text
     assert "after 18.3 s (cold start)" in text
 

@@ -27,7 +27,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.report_tree impor
     flatten,
 )
 
-__all__ = ["html", "markdown", "repair", "terminal"]
+__all__ = ["html", "markdown", "page", "repair", "terminal"]
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "report" / "templates"
 
@@ -54,6 +54,12 @@ def html(incident: view.Incident) -> str:
     """Return the incident as one self-contained page: no script, and nothing that is loaded from elsewhere."""
     environment = _environment(autoescape=True, finalize=_clean)
     return _render(environment, "incident.html.j2", incident, tree=decision_tree(incident), chart=chart(incident))
+
+
+def page(template: str, values: dict[str, Any]) -> str:
+    """Return another page of the folder of templates, made in the same way from C(values)."""
+    rendered: str = _environment(autoescape=True, finalize=_clean).get_template(template).render(values)
+    return rendered
 
 
 def markdown(incident: view.Incident) -> str:

@@ -170,7 +170,6 @@ reason:
 """
 
 import signal
-import sys
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -198,7 +197,9 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # An end from outside must not leave the file with the value behind.
-        signal.signal(number, lambda *_: sys.exit(1))
+        signal.signal(
+            number, lambda *_: module.fail_json(msg="ended from outside before the secret was known to be set")
+        )
     for name in ("deadline", "settle"):
         if not 0 < module.params[name] <= 3600:
             module.fail_json(msg=f"{name}: expected seconds above 0 and up to 3600, got {module.params[name]:g}")

@@ -75,8 +75,8 @@ class Book:
 
     def difference(self, rule: Rule, other: Rule) -> Difference:
         """Tell two causes apart by their conditions; those that are about the same signal come first."""
-        mine, theirs = self._decisive(rule, other), self._decisive(other, rule)
-        here, there = _only(mine, theirs), _only(theirs, mine)
+        decisive = [self._decisive(*pair) for pair in ((rule, other), (other, rule))]
+        here, there = (_only(*sides) for sides in (decisive, decisive[::-1]))
         return Difference([each.text for each in here], [each.text for each in there], self._both(rule, other))
 
     def _decisive(self, rule: Rule, other: Rule) -> list[Condition]:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,13 +18,15 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.ledger import Lim
 NOW = 1770418152.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 WIDE = Limits(cooldown_s=0, per_hour=100, per_day=100)
-RESTART = {"id": "restart_agent", "harmless": False}
-DEPLOY = {"id": "redeploy_agent", "harmless": False}
-ASK = {"id": "redispatch", "harmless": True}
+RESTART = MappingProxyType({"id": "restart_agent", "harmless": False})
+DEPLOY = MappingProxyType({"id": "redeploy_agent", "harmless": False})
+ASK = MappingProxyType({"id": "redispatch", "harmless": True})
 FILE = Path("ledger")
 
 
-def did(ago: float, remedy: dict[str, Any] = RESTART, outcome: str = "helped", run: str = "earlier") -> dict[str, Any]:
+def did(
+    ago: float, remedy: Mapping[str, Any] = RESTART, outcome: str = "helped", run: str = "earlier"
+) -> dict[str, Any]:
     return {
         "at": NOW - ago,
         "run": run,
@@ -34,7 +38,7 @@ def did(ago: float, remedy: dict[str, Any] = RESTART, outcome: str = "helped", r
 
 
 def verdict(
-    entries: list[dict[str, Any]], remedy: dict[str, Any] = DEPLOY, limits: Limits = WIDE, run: str = "now"
+    entries: list[dict[str, Any]], remedy: Mapping[str, Any] = DEPLOY, limits: Limits = WIDE, run: str = "now"
 ) -> str | None:
     found = ledger.refusal(entries, remedy, run, NOW, limits, FILE)
     return found.verdict if found else None

@@ -198,7 +198,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         # An end from outside must not leave the file with the value behind.
         signal.signal(
-            number, lambda *_: module.fail_json(msg="ended from outside before the secret was known to be set")
+            number, lambda *_: module.fail_json(msg="ended from outside; whether the secret is set is not known")
         )
     for name in ("deadline", "settle"):
         if not 0 < module.params[name] <= 3600:

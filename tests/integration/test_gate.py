@@ -1,0 +1,79 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gate turns what an earlier job handed on, or the incident it wrote, into success or failure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAY = [Path(sys.executable).with_name("ansible-playbook"), "-i", "/dev/null", ROOT / "playbooks/gate.yml"]
+OPEN, CLOSED = 0, 2
+REMEDY = {"id": "redeploy_agent"}
+
+
+def gate(artifacts: Path, **given: Any) -> tuple[int, str]:
+    """The exit code of the gate, and what it said."""
+    extra = {"voiceops_artifacts": str(artifacts), **given}
+    done = subprocess.run(
+        [*PLAY, "-e", json.dumps(extra)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("opens_for", "state", "action", "code"),
+    [
+        ("healthy", "healthy", "none", OPEN),
+        ("healthy", "fault", "redeploy_agent", CLOSED),
+        ("healthy", "inconclusive", "none", CLOSED),
+        ("remedy", "fault", "redeploy_agent", OPEN),
+        ("remedy", "fault", "none", CLOSED),
+        ("remedy", "healthy", "none", CLOSED),
+        ("remedy", "inconclusive", "redeploy_agent", CLOSED),
+    ],
+)
+def test_it_opens_only_for_what_it_waits_for(
+    tmp_path: Path, opens_for: str, state: str, action: str, code: int
+) -> None:
+    found, told = gate(tmp_path, gate_opens_for=opens_for, voiceops_state=state, voiceops_action=action)
+    assert found == code, told
+    assert f"{'Open' if code == OPEN else 'Closed'} for {opens_for}: found {state}, remedy {action}." in told
+
+
+@pytest.mark.parametrize(
+    ("opens_for", "state", "remedy", "code"),
+    [
+        ("healthy", "healthy", None, OPEN),
+        ("remedy", "fault", REMEDY, OPEN),
+        ("remedy", "fault", None, CLOSED),
+    ],
+)
+def test_it_reads_the_incident_where_nothing_was_handed_on(
+    tmp_path: Path, opens_for: str, state: str, remedy: dict[str, str] | None, code: int
+) -> None:
+    (tmp_path / "an-id").mkdir()
+    record = {"verdict": {"id": "some", "state": state, "remedy": remedy}}
+    (tmp_path / "an-id/incident.json").write_text(json.dumps(record), encoding="utf-8")
+    found, told = gate(tmp_path, gate_opens_for=opens_for, voiceops_incident_id="an-id")
+    assert found == code, told
+
+
+@pytest.mark.parametrize("given", [{}, {"voiceops_incident_id": ""}, {"voiceops_incident_id": "gone"}])
+def test_nothing_known_is_never_healthy(tmp_path: Path, given: dict[str, str]) -> None:
+    found, told = gate(tmp_path, **given)
+    assert found == CLOSED, told

@@ -34,8 +34,8 @@ description:
     C(agent_left) if an agent left people behind and no other came within O(grace) seconds.
     With it, C(livekit.room), C(livekit.agent), and C(livekit.since), when the waiting began. It tells nobody's name.
   - The key and the secret come from the environment, E(LIVEKIT_API_KEY) and E(LIVEKIT_API_SECRET).
-  - It speaks plain HTTP: a reverse proxy or a tunnel in front of it does TLS. What happened while it did not listen,
-    it does not know.
+  - It speaks plain HTTP, so a reverse proxy or a tunnel in front of it must do TLS.
+  - What happened while it did not listen, it does not know.
 options:
   port:
     description: The TCP port to listen on.

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,14 @@ RULEBOOK = shutil.which("ansible-rulebook", path=f"{Path(sys.executable).parent}
 NO_RULEBOOK = "left out: the rulebook, for want of ansible-rulebook or Java 17"
 
 
-def webhook(what: str, number: str, age: float = 0, **participant: str) -> str:
+def webhook(what: str, number: str, room: str = "a-room", age: float = 0, **participant: str) -> str:
     """The body of a webhook as LiveKit writes it."""
     return json.dumps(
         {
             "event": what,
             "id": f"EV_{number}",
             "createdAt": str(int(time.time() - age)),
-            "room": {"name": "a-room"},
+            "room": {"name": room},
             "participant": {"identity": "ada", **participant},
         }
     )
@@ -78,7 +79,7 @@ async def post(port: int, body: str | bytes, headers: dict[str, str]) -> tuple[i
 
 
 def with_source(args: dict[str, Any], act: Callable[[int, asyncio.Queue[Any]], Awaitable[None]]) -> None:
-    """Run the event source, and C(act) with its port and its queue, which holds one event, as ansible-rulebook's does."""
+    """Run the event source, and C(act) with its port and its queue of one, as ansible-rulebook's is."""
 
     async def run() -> None:
         port, queue = free_port(), asyncio.Queue[Any](1)
@@ -103,30 +104,33 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_credentials")
-def test_people_who_wait_are_told_one_after_the_other() -> None:
+def test_a_person_who_waits_for_an_agent_is_told() -> None:
     async def act(port: int, queue: asyncio.Queue[Any]) -> None:
-        for number, (what, participant) in enumerate(
-            [
-                ("participant_joined", {}),
-                ("participant_joined", {"identity": "agent-1", "kind": "AGENT"}),
-                ("participant_left", {"identity": "agent-1", "kind": "AGENT"}),
-            ]
-        ):
-            body = webhook(what, str(number), **participant)
+        for room in ("one", "two", "three"):
+            body = webhook("participant_joined", room, room)
             assert await post(port, body, signed(body)) == (200, "taken")
-        told = (await queue.get())["livekit"]
-        assert {name: told[name] for name in ("what", "room", "agent")} == {
-            "what": "agent_left",
-            "room": "a-room",
-            "agent": "tutor",
-        }
-        assert time.time() - 60 < time.mktime(time.strptime(told["since"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+        told = [(await queue.get())["livekit"] for _room in range(3)]
+        assert [(one["what"], one["room"], one["agent"]) for one in told] == [
+            ("agent_missing", room, "tutor") for room in ("one", "two", "three")
+        ]
+        assert abs(time.time() - datetime.fromisoformat(told[0]["since"]).timestamp()) < DEADLINE_S
 
-        body = webhook("participant_joined", "4", identity="bob")
-        await post(port, body, signed(body))
-        assert (await queue.get())["livekit"]["what"] == "agent_missing"
+    with_source({"agent": "tutor", "deadline": "0.1"}, act)
 
-    with_source({"agent": "tutor", "deadline": "0.5", "grace": 0.01}, act)
+
+@pytest.mark.usefixtures("_credentials")
+def test_an_agent_that_leaves_a_person_behind_is_told() -> None:
+    async def act(port: int, queue: asyncio.Queue[Any]) -> None:
+        agent = {"identity": "agent-1", "kind": "AGENT"}
+        for body in (
+            webhook("participant_joined", "1"),
+            webhook("participant_joined", "2", **agent),
+            webhook("participant_left", "3", **agent),
+        ):
+            assert await post(port, body, signed(body)) == (200, "taken")
+        assert (await queue.get())["livekit"]["what"] == "agent_left"
+
+    with_source({"deadline": 1000, "grace": 0.1}, act)
 
 
 @pytest.mark.usefixtures("_credentials")

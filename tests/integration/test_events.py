@@ -188,7 +188,12 @@ def test_a_rulebook_diagnoses_where_a_person_waits(tmp_path: Path) -> None:
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     inventory, variables, log = tmp_path / "hosts.yml", tmp_path / "variables.yml", tmp_path / "log"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": local}}}), encoding="utf-8")
-    given = {"voiceops_webhook_port": port, "voiceops_webhook_deadline": 1, "voiceops_artifacts": str(artifacts)}
+    given = {
+        "voiceops_diagnose": "playbooks/diagnose.yml",
+        "voiceops_webhook_port": port,
+        "voiceops_webhook_deadline": 1,
+        "voiceops_artifacts": str(artifacts),
+    }
     variables.write_text(yaml.safe_dump(given), encoding="utf-8")
     environment = {
         **os.environ,
@@ -212,7 +217,7 @@ def test_a_rulebook_diagnoses_where_a_person_waits(tmp_path: Path) -> None:
         assert written, log.read_text(encoding="utf-8")
 
     with log.open("wb") as output:
-        running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output)
+        running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
             asyncio.run(act())
         finally:

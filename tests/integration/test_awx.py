@@ -35,7 +35,7 @@ def play(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         [Path(sys.executable).with_name("ansible-playbook"), "-i", "/dev/null", ROOT / "playbooks/awx.yml", *arguments],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **environment},
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -38,9 +38,9 @@ def gate(artifacts: Path, **given: Any) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("opens_for", "state", "action", "code"),
     [
-        ("healthy", "healthy", "none", OPEN),
-        ("healthy", "fault", "redeploy_agent", CLOSED),
-        ("healthy", "inconclusive", "none", CLOSED),
+        ("no_fault", "healthy", "none", OPEN),
+        ("no_fault", "inconclusive", "none", OPEN),
+        ("no_fault", "fault", "none", CLOSED),
         ("remedy", "fault", "redeploy_agent", OPEN),
         ("remedy", "fault", "none", CLOSED),
         ("remedy", "healthy", "none", CLOSED),
@@ -56,9 +56,26 @@ def test_it_opens_only_for_what_it_waits_for(
 
 
 @pytest.mark.parametrize(
+    ("canary", "code"), [("healthy", OPEN), ("inconclusive", OPEN), ("busy", OPEN), ("fault", CLOSED)]
+)
+def test_what_the_canary_found_counts_before_the_incident_that_it_opened(
+    tmp_path: Path, canary: str, code: int
+) -> None:
+    found, told = gate(tmp_path, voiceops_canary=canary, voiceops_state="fault" if code == OPEN else "healthy")
+    assert found == code, told
+
+
+def test_what_the_canary_found_is_no_remedy(tmp_path: Path) -> None:
+    handed_on = {"voiceops_canary": "fault", "voiceops_state": "healthy", "voiceops_action": "none"}
+    found, told = gate(tmp_path, gate_opens_for="remedy", **handed_on)
+    assert found == CLOSED, told
+
+
+@pytest.mark.parametrize(
     ("opens_for", "state", "remedy", "code"),
     [
-        ("healthy", "healthy", None, OPEN),
+        ("no_fault", "healthy", None, OPEN),
+        ("no_fault", "fault", REMEDY, CLOSED),
         ("remedy", "fault", REMEDY, OPEN),
         ("remedy", "fault", None, CLOSED),
     ],
@@ -73,7 +90,8 @@ def test_it_reads_the_incident_where_nothing_was_handed_on(
     assert found == code, told
 
 
+@pytest.mark.parametrize("opens_for", ["no_fault", "remedy"])
 @pytest.mark.parametrize("given", [{}, {"voiceops_incident_id": ""}, {"voiceops_incident_id": "gone"}])
-def test_nothing_known_is_never_healthy(tmp_path: Path, given: dict[str, str]) -> None:
-    found, told = gate(tmp_path, **given)
+def test_nothing_known_opens_nothing(tmp_path: Path, opens_for: str, given: dict[str, str]) -> None:
+    found, told = gate(tmp_path, gate_opens_for=opens_for, **given)
     assert found == CLOSED, told

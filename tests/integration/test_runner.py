@@ -147,7 +147,7 @@ def test_a_job_hands_on_its_verdict_and_no_secret_at_the_highest_verbosity(contr
 
     # The next jobs of the workflow get the artifacts as extra variables.
     assert controller.run("gate.yml", gate_opens_for="remedy", **found).rc == 0
-    assert controller.run("gate.yml", gate_opens_for="healthy", **found).rc != 0
+    assert controller.run("gate.yml", gate_opens_for="no_fault", **found).rc != 0
     assert_no_secret(controller)
 
 

@@ -21,7 +21,7 @@ from livekit.protocol.webhook import WebhookEvent
 from lab.cloud_jwt import sign
 
 # As ansible-rulebook loads it.
-SOURCE = runpy.run_path(str(Path(__file__).parents[3] / "extensions/eda/plugins/event_source/livekit_webhook.py"))
+SOURCE = runpy.run_path(str(Path(__file__).parents[2] / "extensions/eda/plugins/event_source/livekit_webhook.py"))
 RefusedError = SOURCE["RefusedError"]
 KEY, SECRET = "APIofTheTest", "secret-of-the-test-0123456789abcdef"
 NOW = 1_770_416_880

@@ -14,7 +14,7 @@ demo: .venv/installed system ## replay the incident on this machine and diagnose
 demo-repair: .venv/installed system ## replay the incident, repair it and prove that
 	@tests/demo "$(SCENARIO)" remediate -e voiceops_approve=true
 
-test: .venv/installed system ansible-units ## every test: units, integration, scenarios
+test: .venv/installed .venv/awx system ansible-units ## every test: units, integration, scenarios
 	@python -m pytest --numprocesses auto --dist worksteal
 
 scenarios: .venv/installed ## judge the bank of known answers, or your own: BANK=folder
@@ -61,6 +61,11 @@ clean: ## remove what was made here
 	@echo "installing $< into $(@D) (about a minute, once)"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/awx: requirements/awx.lock .venv/installed
+	@echo "installing the collection awx.awx into .venv (once)"
+	@python tests/awx_modules.py
 	@touch $@
 
 system:

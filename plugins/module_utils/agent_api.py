@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks LiveKit's agent API itself, as C(lk agent) does, where there is no C(lk): Twirp over HTTPS, and the log's stream.
+"""Asks LiveKit's agent API itself, as C(lk agent) does, where there is no lk: Twirp over HTTPS, and the log's stream.
 
 Requests and answers are JSON, which every Twirp server takes beside protobuf: so nothing but the standard library is
 needed, fields that are new are passed over, and an answer, put in order, is the document that C(lk --json) prints. The
@@ -102,8 +102,8 @@ def address_of(environment: Mapping[str, str]) -> str:
     if not host.endswith(CLOUD) or host == CLOUD[1:]:
         raise lk.LkError(
             "options",
-            "voiceops_livekit_url: expected a project of LiveKit Cloud, such as wss://my-project.livekit.cloud, whose "
-            f"agents alone can be asked for, or {ADDRESS} in voiceops_lk_environment, got {clip(redact(project), 100)!r}",
+            "voiceops_livekit_url: expected a project of LiveKit Cloud, such as wss://my-project.livekit.cloud, or "
+            f"{ADDRESS} in voiceops_lk_environment beside it, got {clip(redact(project), 100)!r}",
         )
     return f"https://agents.{host.partition('.')[2]}"
 
@@ -209,16 +209,13 @@ def _only_agent(session: lk.Session, deadline: float) -> str:
         return next(iter(named))
     listed = ", ".join(f"{agent_id} ({name})" if name else agent_id for agent_id, name in named.items())
     problem = f"the project has {len(named)}: {clip(listed, 300)}" if named else "the project has no agent"
-    raise lk.LkError(
-        "no_agent_id", f"voiceops_agent_id: expected the cloud agent's id (CA_…), got nothing, and {problem}"
-    )
+    raise lk.LkError("no_agent_id", f"voiceops_agent_id: expected the agent's id (CA_…), got nothing, and {problem}")
 
 
 def _server_region(document: Mapping[str, Any] | None) -> str | None:
     """Return where the agent's first deployment is, as lk does; raise LkError if it has none, and so no log."""
-    deployments = [
-        item for agent in _dicts((document or {}).get("agents")) for item in _dicts(agent.get("agentDeployments"))
-    ]
+    agents = _dicts((document or {}).get("agents"))
+    deployments = [item for agent in agents for item in _dicts(agent.get("agentDeployments"))]
     if not deployments:
         raise lk.LkError("no_agent", "the agent has no deployment, and so no log")
     region = deployments[0].get("serverRegion")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings the agent in LiveKit Cloud into a state, by C(lk) or where lk is not needed without it, and waits until that is observed.
+"""Brings the agent in LiveKit Cloud into a state, by C(lk) or without it, and waits until that is observed.
 
 C(lk agent restart) and C(rollback) return at once, and C(deploy) when the image is built: none waits for a container.
 What is observed after them is told, and so is what that does not prove.
@@ -65,9 +65,7 @@ def open_act(options: Mapping[str, Any], steps: Steps) -> Act:
     deploys = options.get("state") == "deployed"
     if deploys:
         if agent_via.asked_by(options) == agent_via.API:
-            raise ChangeError(
-                "only_lk", "voiceops_agent_via: expected auto or lk for a deploy, which only lk can do, got api"
-            )
+            raise ChangeError("only_lk", "voiceops_agent_via: expected auto or lk, got api, and only lk can deploy")
         check_folder(options)
     with steps.step("look at the agent"):
         session = agent_via.open_session(options, soon)

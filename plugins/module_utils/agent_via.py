@@ -22,7 +22,9 @@ TOLD_BY = {"secrets": "listed", "agent": "found", "agent_after": "found"}
 
 def open_session(options: Mapping[str, Any], deadline: float) -> lk.Session:
     """Open a session by the way that the option C(agent_via) says, lk unless it is C(api); raise LkError."""
-    return (agent_api if asked_by(options) == API else lk).open_session(options, deadline)
+    if asked_by(options) == API:
+        return agent_api.open_session(options, deadline)
+    return lk.open_session(options, deadline)
 
 
 def asked_by(options: Mapping[str, Any]) -> str:
@@ -32,7 +34,7 @@ def asked_by(options: Mapping[str, Any]) -> str:
 
 def read(session: lk.Session, what: str, deadline: float) -> lk.Answer:
     """Ask for C(status), C(versions) or C(secrets); raise LkError if LiveKit does not tell."""
-    return (agent_api if session.api_url else lk).read(session, what, deadline)
+    return agent_api.read(session, what, deadline) if session.api_url else lk.read(session, what, deadline)
 
 
 def logs(
@@ -52,7 +54,7 @@ def logs(
 
 def act(session: lk.Session, arguments: list[str], deadline: float) -> process.Result:
     """Restart the agent, or do another of lk's commands; the agent API's errors are raised, lk's are in the result."""
-    return (agent_api if session.api_url else lk).act(session, arguments, deadline)
+    return agent_api.act(session, arguments, deadline) if session.api_url else lk.act(session, arguments, deadline)
 
 
 def can_ask_straight(options: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layer C(agent): what LiveKit Cloud says of the agent, by C(lk agent status), C(versions) and C(logs), or without lk.
+"""The layer C(agent): what LiveKit Cloud says of the agent: its status, versions and log, by C(lk agent) or without it.
 
 A sleeping agent is healthy, and status strings that are not known mean nothing. The log is asked for first, since it
 vanishes with the container.
@@ -28,7 +28,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.record import Rec
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, span, window
 
 SIGNALS: dict[str, str] = {
-    "via": "str: how LiveKit was asked: lk, or api, straight from the controller.",
+    "via": "str: how LiveKit was asked: lk, or api, straight from the controller; None if it could not be asked.",
     "lk_version": "str: the version of lk; None if it does not say, or was not asked.",
     "found": "bool: the project has the agent; None if it could not be asked.",
     "id": "str: the cloud agent's id.",
@@ -97,11 +97,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     try:
         session = agent_via.open_session(options, last)
     except lk.LkError as error:
-        signals = {
-            **dict.fromkeys(SIGNALS),
-            "via": agent_via.asked_by(options),
-            "configured_project": lk.configured_project(options),
-        }
+        signals = {**dict.fromkeys(SIGNALS), "configured_project": lk.configured_project(options)}
         if error.reason == "unauthorized":
             signals["credentials_accepted"] = False
         return unknown("agent", str(error), repeat=repeat, signals=signals)

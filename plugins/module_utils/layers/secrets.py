@@ -16,7 +16,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.record import Rec
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
 SIGNALS: dict[str, str] = {
-    "via": "str: how LiveKit was asked: lk, or api, straight from the controller.",
+    "via": "str: how LiveKit was asked: lk, or api, straight from the controller; None if it could not be asked.",
     "listed": "bool: LiveKit listed the agent's secrets; None if it could not be asked.",
     "names": "list: the secrets' names, without those that LiveKit sets itself.",
     "missing": "list: required names that are not among them.",
@@ -46,8 +46,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     try:
         answer = agent_via.read(agent_via.open_session(options, last), "secrets", last)
     except lk.LkError as error:
-        signals = {**dict.fromkeys(SIGNALS), "via": agent_via.asked_by(options)}
-        return unknown("secrets", str(error), repeat=repeat, signals=signals)
+        return unknown("secrets", str(error), repeat=repeat, signals=dict.fromkeys(SIGNALS))
     found = judge(secrets_of(answer), required, repeat)
     found["signals"]["via"] = agent_via.asked_by(options)
     return found

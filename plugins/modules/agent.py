@@ -10,8 +10,8 @@ module: agent
 short_description: Restart, deploy or roll back the agent in LiveKit Cloud, and wait until it runs
 version_added: 0.2.0
 description:
-  - Changes the agent by LiveKit's command line program C(lk), without ever being asked a question, or where O(agent_via)
-    says so without it, and waits until the agent is observed in its new state. C(lk) itself does not wait for that.
+  - Changes the agent by LiveKit's command line program C(lk), without ever being asked a question, or without it where
+    O(agent_via) says so, and waits until the agent is observed in its new state. C(lk) itself does not wait for that.
   - Whether a new session gets the agent is not tried here. M(voiceops.livekit.dispatch_probe) does that.
   - While it runs, a sign of life is shown. Where it runs on the controller itself, so are the steps of a build.
 author: voiceops.livekit contributors (@voiceops)

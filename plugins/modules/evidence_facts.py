@@ -113,7 +113,7 @@ options:
     default: lk
   lk_environment:
     description: >-
-      More environment variables for C(lk), such as a proxy. C(LK_AGENTS_URL) in it is also the address of the agent API,
+      More environment variables for C(lk), such as a proxy. C(LK_AGENTS_URL) in it is also the agent API's address,
       which otherwise follows from O(livekit_url), as for C(lk).
     type: dict
     default: {}

@@ -34,6 +34,8 @@ RULES = Path(__file__).resolve().parents[2] / "roles/classify/files/rules"
 UNCERTAINTY_MS = 200
 # A part that hangs is given up after so many seconds, and judged to hang after half of them.
 DEADLINE_S = 1.0
+# The collectors that may start lk keep more than that back for its end.
+AGENT_DEADLINE_S = 10.0
 # Looks at the probe's room are far apart: the time between them costs nothing, the looks do.
 POLL_S = 5.0
 # What OpenSSH says of a host that sleeps, and of one that lets nobody in.
@@ -178,7 +180,8 @@ class World:
         options = {**self._options(), **run, "now": run["started_at"], "clock": own}
         patience = mock.patch.object(tunnel, "PATIENCE_S", DEADLINE_S / 2)
         with patience, mock.patch.object(process, "run", self._program):
-            return collect_one(layer, options, time.monotonic() + DEADLINE_S)
+            seconds = AGENT_DEADLINE_S if layer in agent_via.TOLD_BY else DEADLINE_S
+            return collect_one(layer, options, time.monotonic() + seconds)
 
     def _options(self) -> dict[str, Any]:
         defaults = {name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}

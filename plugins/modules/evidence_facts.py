@@ -352,6 +352,8 @@ ansible_facts:
           returned: when O(layers) has it
           type: complex
           contains:
+            via: {description: "How LiveKit was asked: lk, or api, straight from the controller; None if it could not
+              be asked.", type: str, returned: always}
             listed: {description: "LiveKit listed the agent's secrets; None if it could not be asked.", type: bool,
               returned: always}
             names: {description: "The secrets' names, without those that LiveKit sets itself.", type: list, returned:
@@ -479,7 +481,10 @@ ansible_facts:
           returned: when O(layers) has it
           type: complex
           contains:
-            lk_version: {description: "The version of lk; None if it does not say.", type: str, returned: always}
+            via: {description: "How LiveKit was asked: lk, or api, straight from the controller; None if it could not
+              be asked.", type: str, returned: always}
+            lk_version: {description: "The version of lk; None if it does not say, or was not asked.", type: str,
+              returned: always}
             found: {description: "The project has the agent; None if it could not be asked.", type: bool, returned:
               always}
             id: {description: "The cloud agent's id.", type: str, returned: always}

@@ -135,21 +135,28 @@ def test_by_the_api_alone_lks_host_is_not_even_tried(lab: Callable[[Any], Lab], 
     assert [limit for limit in limits if "mac" in limit] == []
 
 
-def test_without_such_a_host_the_inventory_is_asked_from_the_controller(
-    lab: Callable[[Any], Lab], tmp_path: Path
+@pytest.mark.parametrize(
+    ("via", "answer", "summary"),
+    [
+        ("auto", "api", "missing: OPENAI_API_KEY"),
+        ("api", "api", "missing: OPENAI_API_KEY"),
+        ("lk", None, "not asked: the inventory has no host in the group lk_control"),
+    ],
+)
+def test_without_such_a_host_in_the_inventory_the_controller_asks(
+    lab: Callable[[Any], Lab], tmp_path: Path, via: str, answer: str | None, summary: str
 ) -> None:
     running = lab("agent-missing-secret")
-    lone = tmp_path / "lone"
-    lone.mkdir()
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    text = yaml.safe_dump({"all": {"hosts": {"localhost": {**local, **running.facts["variables"]}}}})
-    (lone / "hosts.yml").write_text(text, encoding="utf-8")
+    known = {**running.facts["variables"], "voiceops_lk": "no-lk-here", "voiceops_agent_via": via}
+    path = tmp_path / "lone.yml"
+    path.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": {**local, **known}}}}), encoding="utf-8")
 
-    play = running.play("diagnose.yml", "-i", str(lone), "--limit", "localhost", *BY_API)
+    play = running.play("diagnose.yml", inventory=path)
 
     assert play.returncode == 0, play.output
-    assert play.incident["evidence"]["agent"]["signals"]["via"] == "api"
-    assert play.incident["evidence"]["secrets"]["state"] == "faulty"
+    record = play.incident["evidence"]["secrets"]
+    assert (record["signals"].get("via"), record["summary"]) == (answer, summary)
 
 
 @pytest.mark.parametrize("how", ["asleep", "by choice"])

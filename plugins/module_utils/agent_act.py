@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import lk, process
+from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via, lk, process
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_watch import Ending, Look, Watch, follow
 from ansible_collections.voiceops.livekit.plugins.module_utils.lk_output import plain
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
@@ -115,10 +115,14 @@ class Act:
         """The deadline of a call that takes no time by itself."""
         return min(self.deadline, time.monotonic() + CALL_S)
 
-    def run(self, what: str, arguments: list[str]) -> process.Result:
-        """Run a command that returns at once, as a step of its own; return what it did, be it good or bad."""
-        with self.steps.step(what) as step:
-            result = lk.act(self.session, arguments, self.soon())
+    def run(self, arguments: list[str], what: str = "") -> process.Result:
+        """Run a command that returns at once, as a step named C(what) if not like it; return what it did, good or bad.
+
+        Raises LkError at once where LiveKit is told without lk.
+        """
+        by = "LiveKit's agent API:" if self.session.api_url else "lk agent"
+        with self.steps.step(what or f"{by} {' '.join(arguments)}") as step:
+            result = agent_via.act(self.session, arguments, self.soon())
             self.steps.keep(step, result)
         return result
 

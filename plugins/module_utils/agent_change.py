@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings the agent in LiveKit Cloud into a state by C(lk), and waits until that is observed.
+"""Brings the agent in LiveKit Cloud into a state, by C(lk) or without it, and waits until that is observed.
 
 C(lk agent restart) and C(rollback) return at once, and C(deploy) when the image is built: none waits for a container.
 What is observed after them is told, and so is what that does not prove.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import lk
+from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via, lk
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_act import (
     CALL_S,
     Act,
@@ -64,9 +64,11 @@ def open_act(options: Mapping[str, Any], steps: Steps) -> Act:
     soon = min(deadline, time.monotonic() + CALL_S)
     deploys = options.get("state") == "deployed"
     if deploys:
+        if agent_via.asked_by(options) == agent_via.API:
+            raise ChangeError("only_lk", "voiceops_agent_via: expected auto or lk, got api, and only lk can deploy")
         check_folder(options)
     with steps.step("look at the agent"):
-        session = lk.open_session(options, soon)
+        session = agent_via.open_session(options, soon)
         if deploys:
             check_version(session, soon)
         return Act(options, session, steps, look(session, soon), deadline)
@@ -77,7 +79,7 @@ def restart(act: Act, check: bool) -> dict[str, Any]:
     if check:
         return act.ended(f"would restart the agent, version {act.before.version}")
     watch = watch_restart(act)
-    lk.check(act.session, act.run("lk agent restart", ["restart"]))
+    lk.check(act.session, act.run(["restart"]))
     act.changed = True
     return await_restart(act, watch(), "LiveKit took the restart on")
 
@@ -112,9 +114,8 @@ def roll_back(act: Act, check: bool) -> dict[str, Any]:
         act.after = {**act.before.facts(), "version": target}
         summary = f"would roll back from version {act.before.version} to {target}"
         return act.ended(summary, limits=["LiveKit rolls back on its paid plans only"])
-    result = act.run(f"lk agent rollback --version {target}", ["rollback", "--version", target])
     try:
-        lk.check(act.session, result)
+        lk.check(act.session, act.run(["rollback", "--version", target]))
     except lk.LkError as error:
         # In which words LiveKit refuses it for the plan is not known: all that is no other trouble may be that.
         if error.reason in ("failed", "unauthorized"):

@@ -61,7 +61,7 @@ def _set(act: Act, known: dict[str, str | None]) -> dict[str, Any]:
     name = act.options["name"]
     watch = watch_restart(act) if act.options["wait"] else None
     with private_file(dotenv_line(name, act.options["value"])) as path:
-        result = act.run("lk agent update-secrets", ["update-secrets", "--secrets-file", path])
+        result = act.run(["update-secrets", "--secrets-file", path], "lk agent update-secrets")
     lk.check(act.session, result)
     if SUCCESS not in result.stdout and SUCCESS not in result.stderr:
         version = ".".join(map(str, act.session.version or ())) or "of a version that it does not tell"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import lk
+from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via, lk
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import agent_lines, line_time
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import (
     PRODUCTION,
@@ -87,7 +87,7 @@ class Ending(NamedTuple):
 def look(session: lk.Session, deadline: float) -> Look:
     """Ask LiveKit for the agent's status and versions; raise LkError if it does not tell."""
     with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(lk.read, session, what, deadline) for what in ("status", "versions")]
+        asked = [pool.submit(agent_via.read, session, what, deadline) for what in ("status", "versions")]
         status, versions = (each.result() for each in asked)
     deployments = deployments_of(status, session.agent_id)
     if deployments is None:
@@ -101,12 +101,8 @@ def look(session: lk.Session, deadline: float) -> Look:
 def log_started_at(session: lk.Session, deadline: float) -> float | None:
     """Return when the newest container's worker started, by its log and LiveKit's clock; None if it does not tell."""
     try:
-        result = lk.call(
-            session,
-            ["logs"],
-            min(deadline, time.monotonic() + LOG_S),
-            stop_when=lambda output, quiet_s: STARTED[0] in output or (bool(output) and quiet_s > LOG_QUIET_S),
-        )
+        until = min(deadline, time.monotonic() + LOG_S)
+        result = agent_via.logs(session, until, quiet_s=LOG_QUIET_S, until=STARTED[0])
     except lk.LkError:
         return None
     starts = [line for line in agent_lines(result.stdout) if any(text.decode() in line for text in STARTED)]

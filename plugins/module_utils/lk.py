@@ -48,7 +48,7 @@ class LkError(Exception):
 
 
 class Session(NamedTuple):
-    """How to call C(lk) for one project and agent."""
+    """How to call C(lk) for one project and agent; with C(api_url), how to ask LiveKit's agent API without lk."""
 
     program: str
     directory: str
@@ -59,6 +59,7 @@ class Session(NamedTuple):
     subdomain: str | None
     toml_subdomain: str | None
     secrets: tuple[str, ...]
+    api_url: str | None = None
 
 
 class Answer(NamedTuple):
@@ -145,8 +146,8 @@ _ERRORS: tuple[tuple[str, str, str], ...] = (
 _ERROR_PATTERNS = tuple((re.compile(pattern, re.I | re.M), reason, advice) for pattern, reason, advice in _ERRORS)
 
 
-def open_session(options: Mapping[str, Any], deadline: float) -> Session:
-    """Check the options, read livekit.toml, and ask C(lk) for its version; raise LkError if one of them will not do."""
+def prepare(options: Mapping[str, Any]) -> Session:
+    """Check the options and read livekit.toml; raise LkError if one of them will not do. Nothing is asked yet."""
     directory = options.get("agent_dir")
     toml = read_toml(directory) if directory else {}
     url = options.get("livekit_url") or ""
@@ -163,6 +164,12 @@ def open_session(options: Mapping[str, Any], deadline: float) -> Session:
         secrets=secrets_of(options),
     )
     _check_subdomain(session, url)
+    return session
+
+
+def open_session(options: Mapping[str, Any], deadline: float) -> Session:
+    """Prepare a session, and ask C(lk) for its version; raise LkError if there is none, or it will not do."""
+    session = prepare(options)
     if not session.agent_id:
         raise LkError(
             "no_agent_id",

@@ -10,13 +10,14 @@ module: agent
 short_description: Restart, deploy or roll back the agent in LiveKit Cloud, and wait until it runs
 version_added: 0.2.0
 description:
-  - Changes the agent by LiveKit's command line program C(lk), without ever being asked a question, and waits until the
-    agent is observed in its new state. C(lk) itself does not wait for that.
+  - Changes the agent by LiveKit's command line program C(lk), without ever being asked a question, or without it where
+    O(agent_via) says so, and waits until the agent is observed in its new state. C(lk) itself does not wait for that.
   - Whether a new session gets the agent is not tried here. M(voiceops.livekit.dispatch_probe) does that.
   - While it runs, a sign of life is shown. Where it runs on the controller itself, so are the steps of a build.
 author: voiceops.livekit contributors (@voiceops)
 requirements:
-  - C(lk) 2.5 or newer on the host that runs the module, logged in or with the project's credentials as options
+  - C(lk) 2.5 or newer on the host that runs the module, logged in or with the project's credentials as options, but for
+    O(agent_via=api)
   - git, for O(source)
 options:
   state:
@@ -63,6 +64,17 @@ options:
   livekit_api_secret:
     description: The project's API secret. It is passed on in the environment.
     type: str
+  agent_via:
+    description:
+      - V(lk) acts by C(lk) on this host. V(api) acts by LiveKit's agent API from the controller, and asks this host
+        nothing. It needs O(livekit_url), O(livekit_api_key) and O(livekit_api_secret), and O(agent_id) if the project
+        has several agents.
+      - V(auto) acts by C(lk), and from the controller if this host does not answer, or has no C(lk) that works. What
+        was begun one way is never done again the other way.
+      - Only C(lk) can do O(state=deployed).
+    type: str
+    choices: [auto, lk, api]
+    default: auto
   lk:
     description: The C(lk) program, version 2.5 or newer.
     type: str
@@ -201,6 +213,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "livekit_url": {"type": "str"},
     "livekit_api_key": {"type": "str", "no_log": True},
     "livekit_api_secret": {"type": "str", "no_log": True},
+    "agent_via": {"type": "str", "choices": ["auto", "lk", "api"], "default": "auto"},
     "lk": {"type": "str", "default": "lk"},
     "lk_environment": {"type": "dict", "default": {}},
     "deadline": {"type": "float", "default": 900},

@@ -53,14 +53,20 @@ class Lab:
     facts: dict[str, Any]
     scratch: Path
 
-    def play(self, playbook: str = "diagnose.yml", *arguments: str, **environment: str) -> Play:
+    def play(
+        self,
+        playbook: str = "diagnose.yml",
+        *arguments: str,
+        inventory: Path = ROOT / "inventory" / "lab",
+        **environment: str,
+    ) -> Play:
         """Run a playbook of the project against the lab, without a terminal, as a scheduler would."""
         artifacts = self.scratch / "artifacts"
         done = subprocess.run(
             [
                 Path(sys.executable).with_name("ansible-playbook"),
                 "-i",
-                ROOT / "inventory" / "lab",
+                inventory,
                 ROOT / "playbooks" / playbook,
                 "-e",
                 json.dumps({"voiceops_artifacts": str(artifacts)}),

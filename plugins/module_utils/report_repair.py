@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.remediation import VERDICTS
@@ -22,8 +23,10 @@ def told(incident: Incident) -> dict[str, Any] | None:
     C(state) is healthy, faulty or unknown; C(pair), C(plan) and C(steps) are lines; C(command) is what to type next.
     """
     found = incident["remediation"]
-    if found is None:
-        return None
+    return None if found is None else _told(incident, found)
+
+
+def _told(incident: Incident, found: Mapping[str, Any]) -> dict[str, Any]:
     verdict = found["verdict"]
     return {
         "verdict": verdict or "interrupted",
@@ -43,12 +46,13 @@ def told(incident: Incident) -> dict[str, Any] | None:
 def terminal(
     incident: Incident, width: int = 80, *, colour: bool = False, unicode: bool = True, where: str = ""
 ) -> str:
-    """Return the ending of a repair as lines of at most C(width) columns, without a newline at the end.
+    """Return the ending of the repair that the record tells of, as lines of at most C(width) columns.
+
+    There is no newline at the end.
 
     C(unicode), C(colour) and C(where) are as of the ending of a diagnosis.
     """
-    repair = told(incident)
-    assert repair is not None
+    repair = _told(incident, incident["remediation"])
     page = Page(width, colour, unicode)
     sign = mark(repair["state"], unicode)
     page.section("REPAIR", [f"{sign} {repair['verdict']}: {repair['meaning']}"], repair["state"], lines_each=3)

@@ -63,7 +63,7 @@ def test_the_lock_of_a_run_of_this_host_that_was_killed_is_taken_over_and_that_i
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run(
-        [sys.executable, "-c", script, tmp_path, AGENT],
+        [sys.executable, "-u", "-c", script, tmp_path, AGENT],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_raises_and_leaves_nothing(tmp_path: Pat
 def test_of_many_processes_at_once_exactly_one_gets_it_even_from_a_dead_one(tmp_path: Path) -> None:
     lock.take(tmp_path, AGENT, mine("dead", pid=2**22 + 1, pid_began="x"), NOW)
     script = (
-        "import os, sys, time; from pathlib import Path\n"
+        "import os, signal, sys; from pathlib import Path; signal.alarm(60)\n"
         "from ansible_collections.voiceops.livekit.plugins.module_utils import lock\n"
         "sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.readline()\n"
         "print(lock.take(Path(sys.argv[1]), sys.argv[2], lock.holder(sys.argv[3], os.getpid(), 1e9), 1e9).ours)\n"

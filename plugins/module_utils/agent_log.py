@@ -136,9 +136,10 @@ def _missing_names(lines: list[str]) -> list[str]:
     """Name the variables that an error misses; that an optional one is not set is only warned of."""
     found = [match for line in lines if _ERROR.search(line) for pattern in _MISSING for match in pattern.findall(line)]
     for number, line in enumerate(lines):
-        before = "\n".join(lines[max(0, number - _FRAMES_BEFORE) : number + 1])
-        if not _FRAME.search(before) or _OF_ENVIRONMENT.search(before):
-            found += _KEY_ERROR.findall(line)
+        if looked_up := _KEY_ERROR.findall(line):
+            before = "\n".join(lines[max(0, number - _FRAMES_BEFORE) : number + 1])
+            if not _FRAME.search(before) or _OF_ENVIRONMENT.search(before):
+                found += looked_up
     names = [name for match in found for name in re.findall(r"[A-Z][A-Z0-9_]+", match)]
     return list(dict.fromkeys(names))
 

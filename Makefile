@@ -4,14 +4,17 @@ SCENARIO ?= incident-2026-02-06
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo test scenarios mutants lint bench build docs changelog lock clean
+.PHONY: help demo demo-repair test scenarios mutants lint bench build docs changelog lock clean
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/installed system ## replay the incident on this machine and diagnose it
 	@tests/demo "$(SCENARIO)"
 
-test: .venv/installed system ansible-units ## every test: units, integration, scenarios
+demo-repair: .venv/installed system ## replay the incident, repair it and prove that
+	@tests/demo "$(SCENARIO)" remediate -e voiceops_approve=true
+
+test: .venv/installed .venv/awx system ansible-units ## every test: units, integration, scenarios
 	@python -m pytest --numprocesses auto --dist worksteal
 
 scenarios: .venv/installed ## judge the bank of known answers, or your own: BANK=folder
@@ -58,6 +61,11 @@ clean: ## remove what was made here
 	@echo "installing $< into $(@D) (about a minute, once)"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/awx: requirements/awx.lock .venv/installed
+	@echo "installing the collection awx.awx into .venv (once)"
+	@python tests/awx_modules.py
 	@touch $@
 
 system:

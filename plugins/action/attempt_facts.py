@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
-from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import artifacts_dir, read_probes
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import (
+    artifacts_dir,
+    find_incident,
+    read_probes,
+)
 
 
 class ActionModule(ActionBase):
@@ -29,17 +34,24 @@ class ActionModule(ActionBase):
                 "window": {"type": "str", "default": "10m"},
                 "waiting_since": {"type": "str"},
                 "artifacts": {"type": "path"},
+                "incident": {"type": "str", "default": ""},
                 "run": {"type": "dict", "default": {}},
             }
         )
-        run = args["run"] or self._new_run(args["artifacts"], task_vars or {})
-        attempt, problems = resolve_attempt(args["at"], args["window"], args["waiting_since"], float(run["started_at"]))
+        folder = artifacts_dir(args["artifacts"], str((task_vars or {}).get("playbook_dir", ".")))
+        run = args["run"] or self._new_run(folder)
+        earlier = find_incident(folder, args["incident"])
+        at = earlier["attempt"]["at"] if earlier else args["at"]
+        attempt, problems = resolve_attempt(at, args["window"], args["waiting_since"], float(run["started_at"]))
+        if args["incident"] and earlier is None:
+            problems.append(
+                f"voiceops_incident_id: expected the id of an incident in {folder}, got {args['incident']!r}"
+            )
         result["ansible_facts"] = {"voiceops_run": {**run, "attempt": attempt, "problems": problems}}
         result["changed"] = False
         return result
 
     @staticmethod
-    def _new_run(artifacts: str | None, task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _new_run(folder: Path) -> dict[str, Any]:
         now = time.time()
-        folder = artifacts_dir(artifacts, str(task_vars.get("playbook_dir", ".")))
         return {"started_at": now, "probe_id": str(uuid.uuid4()), "probes": read_probes(folder, now)}

@@ -1,27 +1,34 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module evidence_facts so that a host that does not answer is evidence too, and measures the host's clock."""
+"""Runs the module evidence_facts so that a host that does not answer is evidence too, and measures the host's clock.
+
+What LiveKit tells of its agent is asked from here where the host is not to be asked, or could not tell.
+"""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.record import record_layer, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
 from ansible_collections.voiceops.livekit.plugins.modules import evidence_facts
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 # The first exchange may have to connect, which tells little of the clock; over a connection that exists it is quick.
 MOST_SAMPLES, SHARP_ENOUGH_MS = 3, 50.0
+# What asking LiveKit from here may take beyond the deadline; the roles' own limit on the task is 15 s beyond it.
+BEYOND_S = 12.0
 _TIME = re.compile(r"(\d{9,11})(?:\.(\d{9}))?", re.ASCII)
 
 
@@ -64,6 +71,10 @@ def read_time(text: str) -> tuple[float, float] | None:
     return (seconds, seconds + 1) if match[2] is None else (seconds + float(f"0.{match[2]}"),) * 2
 
 
+def _deadline(args: dict[str, Any]) -> float:
+    return float(args.get("deadline") or evidence_facts.ARGUMENT_SPEC["deadline"]["default"])
+
+
 class ActionModule(ActionBase):
     """See the documentation of the module of the same name."""
 
@@ -83,15 +94,20 @@ class ActionModule(ActionBase):
         args["run"] = {key: value for key, value in (args.get("run") or {}).items() if key != "problems"}
 
         clock: dict[str, int] = {}
+        began = time.monotonic()
+        found: dict[str, Record] = {}
         if reason:
-            gathered.update({layer: unknown(record_layer(layer), redact(str(reason))) for layer in missing})
+            found = {layer: unknown(record_layer(layer), redact(str(reason))) for layer in missing}
         elif missing or not wanted:
-            result.update(self._ask({**args, "layers": missing}, missing, task_vars or {}))
+            result.update(self._ask_both_ways(args, missing, task_vars or {}))
             if result.get("failed"):
                 return result
             facts = result.pop("ansible_facts")
-            gathered.update(facts["voiceops_evidence"])
-            clock = facts["voiceops_clock"]
+            found, clock = facts["voiceops_evidence"], facts["voiceops_clock"]
+        # What was asked straight a moment ago would be told no better.
+        if reason or agent_via.asked_by(args) != agent_via.API:
+            found = {**found, **self._ask_again(args, found, began)}
+        gathered.update(found)
         result["ansible_facts"] = {"voiceops_evidence": gathered}
         if clock:
             result["ansible_facts"]["voiceops_clock"] = clock
@@ -99,12 +115,50 @@ class ActionModule(ActionBase):
         result["summary"] = [gathered[layer]["summary"] for layer in wanted if layer in gathered]
         return result
 
+    def _ask_both_ways(self, args: dict[str, Any], layers: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Ask the host and, at the same time, LiveKit for what is to be asked without the host."""
+        straight = [
+            layer for layer in layers if layer in agent_via.TOLD_BY and agent_via.asked_by(args) == agent_via.API
+        ]
+        by_host = [layer for layer in layers if layer not in straight]
+        if not straight:
+            return self._ask({**args, "layers": by_host}, by_host, task_vars)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(self._ask_straight, args, straight, _deadline(args))
+            answer: dict[str, Any] = {"ansible_facts": {"voiceops_evidence": {}, "voiceops_clock": {}}}
+            if by_host:
+                answer = self._ask({**args, "layers": by_host}, by_host, task_vars)
+            records = asked.result()
+        if not answer.get("failed"):
+            answer["ansible_facts"]["voiceops_evidence"].update(records)
+        return answer
+
+    def _ask_again(self, args: dict[str, Any], found: dict[str, Record], began: float) -> dict[str, Record]:
+        """Ask LiveKit itself for what lk did not tell, where that may and can be done; C(began) is C(monotonic())."""
+        layers = agent_via.untold(found)
+        if not layers or args.get("agent_via") == agent_via.LK or not agent_via.can_ask_straight(args):
+            return {}
+        seconds = min(_deadline(args), _deadline(args) + BEYOND_S - (time.monotonic() - began))
+        records = self._ask_straight(args, layers, seconds)
+        return {layer: agent_via.fuller(found[layer], records[layer]) for layer in layers}
+
+    @staticmethod
+    def _ask_straight(args: dict[str, Any], layers: list[str], seconds: float) -> dict[str, Record]:
+        """Ask LiveKit's agent API in this very process, whatever host the task is for."""
+        own = {**args, "layers": layers, "agent_via": agent_via.API, "deadline": seconds}
+        checked = ArgumentSpecValidator(evidence_facts.ARGUMENT_SPEC).validate(own)
+        if checked.error_messages:
+            raise AnsibleActionFail("; ".join(checked.error_messages))
+        records: dict[str, Record] = evidence_facts.gather(checked.validated_parameters)["voiceops_evidence"]
+        for record in records.values():
+            record["signals"]["host_reachable"] = True
+        return records
+
     def _ask(self, args: dict[str, Any], layers: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
         host = task_vars.get("inventory_hostname", "the host")
         display = Display()
-        at_most = float(args.get("deadline") or evidence_facts.ARGUMENT_SPEC["deadline"]["default"])
         try:
-            with progress(display.display, f"{host}: {', '.join(layers)}", at_most_s=at_most):
+            with progress(display.display, f"{host}: {', '.join(layers)}", at_most_s=_deadline(args)):
                 args["run"]["clock"] = self._clock()
                 answer = self._run_module(args, task_vars)
         except AnsibleConnectionFailure as exc:

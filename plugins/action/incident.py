@@ -10,16 +10,13 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import incident as incidents
-from ansible_collections.voiceops.livekit.plugins.module_utils import report
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import add_probes, artifacts_dir
-from ansible_collections.voiceops.livekit.plugins.plugin_utils.terminal import abilities
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.ending import RENDERERS, show
 
-RENDERERS = {"incident.md": report.markdown, "incident.html": report.html}
 ARGUMENT_SPEC: dict[str, Any] = {
     "artifacts": {"type": "path"},
     "run": {
@@ -76,7 +73,7 @@ class ActionModule(ActionBase):
                 add_probes(folder, probes, time.time())
         except OSError as exc:
             warnings, error = [], f"voiceops_artifacts: expected a folder that can be written to, got {folder} ({exc})."
-        self._show(incident, result["path"])
+        show(incident, result["path"])
         if warnings:
             result["warnings"] = warnings
         if error:
@@ -107,8 +104,3 @@ class ActionModule(ActionBase):
         return incidents.assemble(
             started_at=rfc3339(args["run"]["started_at"]), finished_at=rfc3339(time.time()), **findings
         )
-
-    @staticmethod
-    def _show(incident: dict[str, Any], where: str) -> None:
-        ending = report.terminal(incident, **abilities(), where=where)
-        Display().display(f"\n{ending}\n")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the log of an agent worker, as C(lk agent logs) gives it, without believing its silence.
+"""Reads the log of an agent worker, as LiveKit gives it, without believing its silence.
 
 The strings are those of livekit-agents 1.7 (Python) and agents-js, read in their sources. The log is the newest
 instance's alone, begins when that one started, and is gone when it sleeps.
@@ -19,6 +19,8 @@ MOST_ERRORS = 5
 ERROR_LENGTH = 300
 LINE_LENGTH = 4000
 
+# What LiveKit says in place of a sleeping agent's log.
+INACTIVE = "shut down due to inactivity"
 # Lines that lk and LiveKit add, not the agent.
 _NOT_THE_AGENTS = ("Using ", "Waiting for deployment to start")
 _STARTING, _REGISTERED, _JOB = "starting worker", "registered worker", "received job request"

@@ -4,8 +4,7 @@
 """The layer C(dispatch): does an agent join a room now? By a synthetic room, or by the room of a person who waits.
 
 A probe is intrusive: it wakes a sleeping agent and runs its entrypoint. So it is asked for last, its room is named as
-ours, its time is recorded, and it is cleaned up whatever happens. Only the list of participants proves that an agent
-joined; of a dispatch, the only trustworthy news is that no job was accepted (read in livekit-server's sources).
+ours, its time is recorded, and it is cleaned up whatever happens. What proves what is said in room_watch.py.
 """
 
 from __future__ import annotations
@@ -17,11 +16,16 @@ import secrets
 import shlex
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record
+from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import (
+    Watch,
+    look,
+    look_at_dispatches,
+    note,
+)
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
 
 SIGNALS: dict[str, str] = {
@@ -31,10 +35,15 @@ SIGNALS: dict[str, str] = {
     "requested": "bool: the room has a dispatch.",
     "asked_names": "list: the agents' names that the room asks for, '' for automatic dispatch.",
     "accepted": "bool: a worker accepted its job.",
+    "accepted_after_s": "float: seconds from the dispatch to that, by LiveKit's own clock.",
     "joined": "bool: an agent became active in the room; False only after the whole deadline was watched or waited.",
     "joined_after_s": "float: seconds from the room's creation to the agent's being active, by a probe.",
     "retry_joined_after_s": "float: the same of a second room, tried when the first took longer than cold_start_s.",
     "ready": "bool: the agent's session is ready by lk.agent.state; None if the agent does not tell.",
+    "ready_after_s": "float: seconds from the room's creation, or from our asking again, to that.",
+    "audible": "bool: an audio track of the agent is published, as the server sees it; sound in it is not measured.",
+    "audible_after_s": "float: seconds from the room's creation, or from our asking again, to that.",
+    "level": "str: how far the agent came: none, accepted, joined, ready or audible; None if there was no test.",
     "left_again": "bool: the agent was active in our probe's room, and left it before we did; None without a probe.",
     "path": "int: what the accepted job came from: 1 the room's creation, 2 CreateDispatch; None if not known.",
     "deadline_s": "float: seconds after which an agent that has not joined counts as not joining.",
@@ -51,6 +60,8 @@ SIGNALS: dict[str, str] = {
 # LiveKit documents 10 to 25 s for a cold start; thrice as long and some more is a failure.
 DEADLINE_S, COLD_START_S = 90.0, 10.0
 PREFIX = "zz-probe-"
+# How far an agent may come; each level implies those before it.
+LEVELS = ("accepted", "joined", "ready", "audible")
 # Of the standard deadline's 90 s; with another deadline these are scaled like it.
 POLL_S, READY_S = 1.0, 10.0
 SHORTEST_POLL_S = 0.1
@@ -58,33 +69,6 @@ SHORTEST_POLL_S = 0.1
 POLLS_PER_DISPATCH_LIST = 5
 CLEAN_UP_S = 10.0
 LEFTOVER_S = 600.0
-_READY_STATES = ("listening", "thinking", "speaking")
-
-
-@dataclass
-class _Watch:
-    """What was seen of one room so far; kept when the watching breaks off."""
-
-    room: str
-    requested: bool | None = None
-    accepted: bool | None = None
-    joined_after_s: float | None = None
-    ready: bool | None = None
-    path: int | None = None
-    second_dispatch: str | None = None
-    watched_s: float = 0.0
-    gone: bool = False
-    agent_state: str | None = None
-    left_again: bool | None = None
-    limit_reached: bool = False
-    cleaned_up: bool = False
-    limits: list[str] = field(default_factory=list)
-
-    def joined(self, seconds: float) -> bool | None:
-        """Whether an agent joined; False only if C(seconds) of its absence were watched."""
-        if self.joined_after_s is not None:
-            return True
-        return False if self.watched_s >= seconds and not self.gone else None
 
 
 def probe(options: dict[str, Any], deadline_s: float = DEADLINE_S, cold_start_s: float = COLD_START_S) -> Record:
@@ -104,7 +88,7 @@ def probe(options: dict[str, Any], deadline_s: float = DEADLINE_S, cold_start_s:
 
 def not_run(reason: str, deadline_s: float, cold_start_s: float) -> Record:
     """The record when there was no test; C(reason) says why."""
-    signals = _signals(deadline_s, cold_start_s, ran=False, source="none", why_not=reason)
+    signals = all_signals(deadline_s, cold_start_s, ran=False, source="none", why_not=reason)
     return record("dispatch", "unknown", reason, signals=signals, limits=[reason])
 
 
@@ -129,7 +113,7 @@ def from_waiting_room(
     if joined is None:
         why_not = f"the person in {room} has waited {waited or 0:.0f} s, a test takes {attempt_wait_deadline:g} s"
     dispatches, jobs = client.get("dispatches"), client.get("jobs")
-    signals = _signals(
+    signals = all_signals(
         attempt_wait_deadline,
         cold_start_s,
         ran=joined is not None,
@@ -147,15 +131,22 @@ def from_waiting_room(
     return record("dispatch", state, summary, signals=signals, limits=[why_not] if why_not else [])
 
 
-def _signals(deadline_s: float, cold_start_s: float, **known: Any) -> dict[str, Any]:
+def all_signals(deadline_s: float, cold_start_s: float, **known: Any) -> dict[str, Any]:
+    """Return all L(SIGNALS): those known, those that follow from them, and the others as None."""
     scaled = None if deadline_s == DEADLINE_S else round(deadline_s / DEADLINE_S, 4)
     return {
         **dict.fromkeys(SIGNALS),
         "deadline_s": deadline_s,
         "cold_start_s": cold_start_s,
         "scaled": scaled,
+        "level": _level(known) if known.get("ran") else None,
         **known,
     }
+
+
+def _level(known: Mapping[str, Any]) -> str:
+    """Name the highest level that is known to be reached."""
+    return next((name for name in reversed(LEVELS) if known.get(name)), "none")
 
 
 def _probe(api: Api, options: Mapping[str, Any], deadline_s: float, cold_start_s: float) -> Record:
@@ -171,7 +162,7 @@ def _probe(api: Api, options: Mapping[str, Any], deadline_s: float, cold_start_s
         retry = _watch_a_room(api, options, prefix, cold_start_s, scale)
     limits = [*first.limits, *(retry.limits if retry else []), *_remove_leftovers(api, prefix)]
     joined = first.joined(deadline_s)
-    signals = _signals(
+    signals = all_signals(
         deadline_s,
         cold_start_s,
         ran=joined is not None,
@@ -183,7 +174,11 @@ def _probe(api: Api, options: Mapping[str, Any], deadline_s: float, cold_start_s
         joined=joined,
         joined_after_s=first.joined_after_s,
         retry_joined_after_s=retry.joined_after_s if retry else None,
+        accepted_after_s=first.accepted_after_s,
         ready=first.ready,
+        ready_after_s=first.ready_after_s,
+        audible=first.audible,
+        audible_after_s=first.audible_after_s,
         left_again=first.left_again,
         limit_reached=first.limit_reached,
         path=first.path,
@@ -217,9 +212,9 @@ def _our_rooms(api: Api, prefix: str) -> list[tuple[str, float]]:
     return [(room["name"], now - room["created_at"]) for room in rooms if ours.fullmatch(room["name"])]
 
 
-def _watch_a_room(api: Api, options: Mapping[str, Any], prefix: str, seconds: float, scale: float) -> _Watch:
+def _watch_a_room(api: Api, options: Mapping[str, Any], prefix: str, seconds: float, scale: float) -> Watch:
     """Try one room for C(seconds), and remove it; what broke off the watching becomes a limit."""
-    watch = _Watch(room=f"{prefix}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}")
+    watch = Watch(room=f"{prefix}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}")
     probe_id = str(options.get("probe_id") or "")
     dispatch = {
         "agent_name": options.get("agent_name") or "",
@@ -237,7 +232,7 @@ def _watch_a_room(api: Api, options: Mapping[str, Any], prefix: str, seconds: fl
     return watch
 
 
-def _watch(api: Api, watch: _Watch, dispatch: Mapping[str, Any], seconds: float, scale: float) -> None:
+def _watch(api: Api, watch: Watch, dispatch: Mapping[str, Any], seconds: float, scale: float) -> None:
     """Create the room and look into it until an agent is active, or C(seconds) are over."""
     began = time.monotonic()
     end = began + seconds
@@ -245,14 +240,14 @@ def _watch(api: Api, watch: _Watch, dispatch: Mapping[str, Any], seconds: float,
     watch.requested = True
     pause = max(SHORTEST_POLL_S, POLL_S * scale)
     turn = 0
-    while not _look(api, watch, began):
+    while not look(api, watch, began):
         turn += 1
         # An unsuccessful look does not count as watched; a last one is always made after the end.
         if time.monotonic() >= end:
             break
         second_is_due = watch.second_dispatch is None and time.monotonic() - began >= seconds / 3
         if turn % POLLS_PER_DISPATCH_LIST == 0 or (second_is_due and not watch.accepted):
-            _look_at_dispatches(api, watch)
+            look_at_dispatches(api, watch)
         if second_is_due and watch.accepted is False:
             _dispatch_again(api, watch, dispatch, end)
         time.sleep(max(0.0, min(pause, end - time.monotonic())))
@@ -262,71 +257,22 @@ def _watch(api: Api, watch: _Watch, dispatch: Mapping[str, Any], seconds: float,
         if watch.gone:
             watch.limits.insert(0, "the probe's room was gone before its time")
     ready_by = time.monotonic() + READY_S * scale
-    while watch.left_again is False and watch.ready is not True and time.monotonic() < ready_by:
+    while not watch.complete() and time.monotonic() < ready_by:
         time.sleep(pause)
-        _look(api, watch, began)
-    _look_at_dispatches(api, watch)
+        look(api, watch, began)
+    look_at_dispatches(api, watch)
 
 
-def _look(api: Api, watch: _Watch, began: float) -> bool:
-    """Look who is in the room; return whether an agent is active. A look that fails is noted once."""
-    try:
-        inside = api.participants([watch.room], time.monotonic() + CLEAN_UP_S).get(watch.room, [])
-    except LiveKitError as error:
-        if error.reason == "unauthenticated":
-            raise
-        _note(watch, f"the room's participants could not always be listed: {error}")
-        return False
-    elapsed = time.monotonic() - began
-    agent = next((item for item in inside if item["kind"] == "AGENT"), None)
-    if agent is None:
-        if watch.joined_after_s is None:
-            watch.watched_s = elapsed
-        else:
-            watch.left_again = True
-        return False
-    watch.agent_state = agent["state"]
-    if watch.joined_after_s is None:
-        watch.watched_s = elapsed
-        if agent["state"] == "ACTIVE":
-            watch.joined_after_s = round(elapsed, 2)
-            watch.accepted = True
-            watch.left_again = False
-    told = agent["attributes"].get("lk.agent.state")
-    if told:
-        watch.ready = told in _READY_STATES
-    return watch.joined_after_s is not None
-
-
-def _look_at_dispatches(api: Api, watch: _Watch) -> None:
-    """See whether a worker accepted a job, and of which dispatch. Whether the job goes on is not told truly."""
-    try:
-        dispatches = api.dispatches(watch.room, time.monotonic() + CLEAN_UP_S)
-    except LiveKitError as error:
-        _note(watch, f"the room's dispatches could not always be listed: {error}")
-        return
-    accepted = [item["id"] for item in dispatches if item["jobs"]]
-    watch.requested = bool(dispatches)
-    watch.accepted = bool(accepted) or watch.joined_after_s is not None
-    if accepted:
-        watch.path = 2 if accepted == [watch.second_dispatch] else 1
-
-
-def _dispatch_again(api: Api, watch: _Watch, dispatch: Mapping[str, Any], deadline: float) -> None:
+def _dispatch_again(api: Api, watch: Watch, dispatch: Mapping[str, Any], deadline: float) -> None:
     """Without a job so far, ask by the other way: it tells a lost dispatch from a missing worker."""
     try:
         watch.second_dispatch = api.create_dispatch(watch.room, dispatch, deadline)
     except LiveKitError as error:
         watch.second_dispatch = ""
-        _note(watch, f"CreateDispatch into the same room failed: {error}")
+        note(watch, f"CreateDispatch into the same room failed: {error}")
 
 
-def _note(watch: _Watch, limit: str) -> None:
-    if limit not in watch.limits:
-        watch.limits.append(limit)
-
-
-def _clean_up(api: Api, watch: _Watch) -> None:
+def _clean_up(api: Api, watch: Watch) -> None:
     """Withdraw the dispatches, which ends their jobs, and delete the room."""
     deadline = time.monotonic() + CLEAN_UP_S
     with contextlib.suppress(LiveKitError):
@@ -352,7 +298,7 @@ def _remove_leftovers(api: Api, prefix: str) -> list[str]:
     return []
 
 
-def _summary(first: _Watch, retry: _Watch | None, deadline_s: float) -> str:
+def _summary(first: Watch, retry: Watch | None, deadline_s: float) -> str:
     if first.joined_after_s is None:
         if first.joined(deadline_s) is None:
             return f"the probe broke off after {first.watched_s:.0f} s: {'; '.join(first.limits)}"
@@ -366,7 +312,7 @@ def _summary(first: _Watch, retry: _Watch | None, deadline_s: float) -> str:
     return f"{text}, and a second room after {retry.joined_after_s:.1f} s"
 
 
-def _events(began: float, watch: _Watch) -> list[dict[str, Any]]:
+def _events(began: float, watch: Watch) -> list[dict[str, Any]]:
     events = [event(rfc3339(began), f"our probe created the room {watch.room}", ours=True)]
     if watch.joined_after_s is not None:
         events.append(event(rfc3339(began + watch.joined_after_s), "an agent joined our probe's room", ours=True))

@@ -78,6 +78,8 @@ class Exchange:
     body: str = ""
     truncated: bool = False
     """Whether the body goes on after what was read, or might."""
+    broken: bool = False
+    """Whether the connection broke in the middle of the body."""
     clock_offset_ms: int | None = None
     """The server's clock minus ours by its Date header, which has whole seconds."""
     failure: str | None = None
@@ -151,11 +153,12 @@ def request(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     body_limit: int = BODY_LIMIT,
+    quiet_s: float | None = None,
 ) -> Exchange:
     """Send one request and return by C(deadline), an absolute C(time.monotonic()), with what there is by then.
 
-    At most C(body_limit) bytes of the body are read. Bad answers of any kind are results. Only headers that cannot be
-    sent raise ValueError, see L(check_header).
+    At most C(body_limit) bytes of the body are read, and nothing after it began and was quiet for C(quiet_s). Bad
+    answers of any kind are results. Only headers that cannot be sent raise ValueError, see L(check_header).
     """
     exchange = Exchange(started_at=time.time())
     sock: socket.socket | None = None
@@ -164,7 +167,7 @@ def request(
         sock = _connect(addresses, deadline, exchange)
         if target.scheme == "https":
             sock = _encrypt(sock, addresses, target, deadline, exchange)
-        _converse(sock, target, method, dict(headers or {}), body, body_limit, deadline, exchange)
+        _converse(sock, target, method, dict(headers or {}), body, body_limit, quiet_s, deadline, exchange)
     except _PhaseError as failure:
         exchange.failure, exchange.error = failure.kind, str(failure)
     finally:
@@ -176,8 +179,7 @@ def request(
 
 def _left(deadline: float) -> float:
     """Return the seconds left, as a socket's timeout; raises _PhaseError if there are none."""
-    left = deadline - time.monotonic()
-    if left <= 0:
+    if (left := deadline - time.monotonic()) <= 0:
         raise _PhaseError("timeout", "no time left")
     return left
 
@@ -305,6 +307,7 @@ def _converse(
     headers: dict[str, str],
     body: bytes | None,
     body_limit: int,
+    quiet_s: float | None,
     deadline: float,
     exchange: Exchange,
 ) -> None:
@@ -339,7 +342,7 @@ def _converse(
         exchange.status = response.status
         exchange.headers = _joined(response)
         exchange.clock_offset_ms = _clock_offset(exchange.headers, sent_at, time.time())
-        exchange.body, exchange.truncated = _read_body(response, body_limit, deadline)
+        exchange.body, exchange.truncated, exchange.broken = _read_body(response, sock, body_limit, quiet_s, deadline)
     except (OSError, http.client.HTTPException) as exc:
         if isinstance(exc, socket.timeout) or time.monotonic() >= deadline:
             raise _PhaseError("timeout", "no complete answer in time") from None
@@ -356,27 +359,29 @@ def _hang_up(sock: socket.socket) -> None:
 
 
 def _joined(response: http.client.HTTPResponse) -> dict[str, str]:
-    joined: dict[str, str] = {}
-    for name, value in response.getheaders():
-        key = name.lower()
-        joined[key] = f"{joined[key]}, {value}" if key in joined else value
-    return joined
+    return {name.lower(): ", ".join(response.headers.get_all(name, [])) for name in response.headers}
 
 
-def _read_body(response: http.client.HTTPResponse, limit: int, deadline: float) -> tuple[str, bool]:
-    """Read up to C(limit) bytes; a body that breaks off, or never ends, is truncated, and no failure."""
-    body = b""
+def _read_body(
+    response: http.client.HTTPResponse, sock: socket.socket, limit: int, quiet_s: float | None, deadline: float
+) -> tuple[str, bool, bool]:
+    """Read up to C(limit) bytes; say whether there may be more, and whether the connection broke: no failures."""
+    body, ended = b"", ""
     try:
         while len(body) <= limit:
             chunk = response.read1(limit + 1 - len(body))
             if not chunk:
                 break
             body += chunk
-        # What the alarm cut off looks like the end of a body of unknown length.
-        broken_off = bool(response.length) or time.monotonic() >= deadline
+            sock.settimeout(_left(deadline) if quiet_s is None else quiet_s)
+        ended = "limit" if len(body) > limit else "broken" if response.length else ""
+    except (_PhaseError, socket.timeout):
+        ended = "silence"
     except (OSError, http.client.HTTPException):
-        broken_off = True
-    return body[:limit].decode("utf-8", "replace"), broken_off or len(body) > limit
+        ended = "broken"
+    # What the alarm cut off looks like the end of a body of unknown length.
+    late = time.monotonic() >= deadline
+    return body[:limit].decode("utf-8", "replace"), bool(ended) or late, ended == "broken" and not late
 
 
 def _clock_offset(headers: Mapping[str, str], sent_at: float, received_at: float) -> int | None:

@@ -24,6 +24,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import p
 SCHEMA_NAME = "voiceops.incident/1"
 SCHEMA_FILE = Path(__file__).parents[2] / "roles" / "report" / "files" / "incident.schema.json"
 LATEST = "latest"
+RECORD = "incident.json"
 
 Incident = dict[str, Any]
 Renderer = Callable[[Incident], str]
@@ -110,13 +111,8 @@ def write(incident: Incident, artifacts: str, renderers: Mapping[str, Renderer])
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = root / incident["incident_id"]
     folder.mkdir(mode=0o700)
-    _write_file(folder / "incident.json", json.dumps(incident, indent=2, ensure_ascii=False) + "\n")
-    problems = []
-    for name, render in renderers.items():
-        try:
-            _write_file(folder / name, render(incident))
-        except Exception as exc:  # whatever a report breaks on, the record is already safe
-            problems.append(f"{name} could not be written ({type(exc).__name__}: {exc}); incident.json is complete.")
+    _write_file(folder / RECORD, json.dumps(incident, indent=2, ensure_ascii=False) + "\n")
+    problems = _render(folder, incident, renderers)
     try:
         _point(root / LATEST, folder.name)
     except OSError as exc:
@@ -137,6 +133,39 @@ def keep(incident: Incident, artifacts: str, renderers: Mapping[str, Renderer]) 
     path, problems = write(incident, tempfile.mkdtemp(prefix="voiceops-"), renderers)
     error = f"voiceops_artifacts: expected a folder that can be written to, got {artifacts} ({reason}). Kept in {path}."
     return path, problems, error
+
+
+def update(
+    folder: str, remediation: Mapping[str, Any], renderers: Mapping[str, Renderer]
+) -> tuple[Incident, list[str]]:
+    """Put a remediation into the record in C(folder), in one step, and render the reports that are given anew.
+
+    Returns the record and what went wrong with the reports, one sentence each. Raises OSError if the record cannot be
+    read or written, and ValueError if it would not be valid.
+    """
+    place = Path(folder)
+    incident: Incident = {**read(folder), "remediation": _plain(remediation)}
+    errors = validate(incident)
+    if errors:
+        raise ValueError(" ".join(errors))
+    _write_file(place / RECORD, json.dumps(incident, indent=2, ensure_ascii=False) + "\n")
+    return incident, _render(place, incident, renderers)
+
+
+def read(folder: str) -> Incident:
+    """Read the record in C(folder). Raises OSError or ValueError if there is none."""
+    found: Incident = json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
+    return found
+
+
+def _render(folder: Path, incident: Incident, renderers: Mapping[str, Renderer]) -> list[str]:
+    problems = []
+    for name, render in renderers.items():
+        try:
+            _write_file(folder / name, render(incident))
+        except Exception as exc:  # whatever a report breaks on, the record is already safe
+            problems.append(f"{name} could not be written ({type(exc).__name__}: {exc}); incident.json is complete.")
+    return problems
 
 
 def _scaled(signals: Mapping[str, Any]) -> list[str]:
@@ -209,6 +238,8 @@ def _plain(value: Any) -> Any:
 def _write_file(path: Path, text: str) -> None:
     """Write a file for its owner alone that is either complete or absent."""
     part = path.with_name(f".{path.name}.part")
+    # A killed run may have left it.
+    part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as stream:
         # A lone surrogate, left by broken UTF-8, has no bytes of its own; its escape is valid in JSON.

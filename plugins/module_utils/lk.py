@@ -4,7 +4,7 @@
 """Calls LiveKit's command line program, C(lk) 2.5 to 2.18, so that it neither asks, hangs, nor takes another project.
 
 What is known of its versions comes from its sources (github.com/livekit/livekit-cli, tags v2.5.0 to v2.18.2):
-which lines go where, how a missing terminal is met, how a project is chosen. Nothing here changes the cloud.
+which lines go where, how a missing terminal is met, how a project is chosen. Only L(act) changes the cloud.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.lk_output import 
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 
 JSON_SINCE: Version = (2, 17, 0)
+YES_SINCE: Version = (2, 14, 0)
 OLDEST: Version = (2, 5, 0)
 TOML = "livekit.toml"
 CREDENTIALS = ("livekit_api_key", "livekit_api_secret")
@@ -47,7 +48,7 @@ class LkError(Exception):
 
 
 class Session(NamedTuple):
-    """How to call C(lk) for one project and agent."""
+    """How to call C(lk) for one project and agent; with C(api_url), how to ask LiveKit's agent API without lk."""
 
     program: str
     directory: str
@@ -58,6 +59,7 @@ class Session(NamedTuple):
     subdomain: str | None
     toml_subdomain: str | None
     secrets: tuple[str, ...]
+    api_url: str | None = None
 
 
 class Answer(NamedTuple):
@@ -75,6 +77,11 @@ _ERRORS: tuple[tuple[str, str, str], ...] = (
         r"^panic:|^goroutine \d+ \[",
         "panic",
         "lk crashed; `lk agent logs` is known to, for an agent that has no deployment",
+    ),
+    (
+        r"resource.exhausted|too many requests|rate.?limit|\b429\b",
+        "rate_limited",
+        "LiveKit takes no more calls for now (its limit is about 1,000 a minute for a project): try again in a minute",
     ),
     (
         r"no project selected|no projects? configured|api-key is required|api-secret is required",
@@ -139,10 +146,10 @@ _ERRORS: tuple[tuple[str, str, str], ...] = (
 _ERROR_PATTERNS = tuple((re.compile(pattern, re.I | re.M), reason, advice) for pattern, reason, advice in _ERRORS)
 
 
-def open_session(options: Mapping[str, Any], deadline: float) -> Session:
-    """Check the options, read livekit.toml, and ask C(lk) for its version; raise LkError if one of them will not do."""
+def prepare(options: Mapping[str, Any]) -> Session:
+    """Check the options and read livekit.toml; raise LkError if one of them will not do. Nothing is asked yet."""
     directory = options.get("agent_dir")
-    toml = _read_toml_of(directory) if directory else {}
+    toml = read_toml(directory) if directory else {}
     url = options.get("livekit_url") or ""
     has_credentials = _check_credentials(options, url)
     session = Session(
@@ -154,9 +161,15 @@ def open_session(options: Mapping[str, Any], deadline: float) -> Session:
         has_credentials=has_credentials,
         subdomain=subdomain(url),
         toml_subdomain=toml.get("subdomain"),
-        secrets=tuple(str(options[name]) for name in CREDENTIALS if options.get(name)),
+        secrets=secrets_of(options),
     )
     _check_subdomain(session, url)
+    return session
+
+
+def open_session(options: Mapping[str, Any], deadline: float) -> Session:
+    """Prepare a session, and ask C(lk) for its version; raise LkError if there is none, or it will not do."""
+    session = prepare(options)
     if not session.agent_id:
         raise LkError(
             "no_agent_id",
@@ -169,6 +182,11 @@ def open_session(options: Mapping[str, Any], deadline: float) -> Session:
     return session._replace(version=version)
 
 
+def secrets_of(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the credentials among the options, to be masked."""
+    return tuple(str(options[name]) for name in CREDENTIALS if options.get(name))
+
+
 def read(session: Session, what: str, deadline: float) -> Answer:
     """Run C(lk agent status), C(versions) or C(secrets), as JSON where this version can; raise LkError if it fails."""
     as_json = session.version is not None and session.version >= JSON_SINCE
@@ -177,7 +195,7 @@ def read(session: Session, what: str, deadline: float) -> Answer:
     document = parse_json(result.stdout) if as_json else None
     rows = None if as_json else parse_table(result.stdout)
     if document is None and rows is None:
-        raise LkError("output", f"`lk agent {what}` printed neither a table nor JSON: {_first_line(session, result)}")
+        raise LkError("output", f"`lk agent {what}` printed neither a table nor JSON: {said(session, result)}")
     return Answer(document, rows or [], project(session, result), _found(_AGENT, result))
 
 
@@ -194,10 +212,22 @@ def call(
     return _run(session, argv, deadline, limit_bytes, stop_when)
 
 
+def act(
+    session: Session, arguments: list[str], deadline: float, *, by_id: bool = True, heard: process.Heard | None = None
+) -> process.Result:
+    """Run a command of C(lk agent) that changes the cloud, so that it asks nothing; C(heard) gets its error output.
+
+    C(by_id) says whether the command takes the agent's id: C(deploy) has no such option, in any version.
+    """
+    yes = ["--yes"] if session.version and session.version >= YES_SINCE else []
+    identity = ["--id", session.agent_id] if by_id and session.agent_id else []
+    return _run(session, ["agent", *arguments, *identity, *yes], deadline, heard=heard)
+
+
 def check(session: Session, result: process.Result) -> None:
     """Raise LkError if the command failed, was too late, or worked on another project than asked for."""
     if result.timed_out:
-        raise LkError("timeout", f"lk gave no answer in time: {_first_line(session, result) or 'it printed nothing'}")
+        raise LkError("timeout", f"lk gave no answer in time: {said(session, result) or 'it printed nothing'}")
     if result.returncode != 0:
         _fail(session, result)
     project(session, result)
@@ -206,7 +236,7 @@ def check(session: Session, result: process.Result) -> None:
 def configured_project(options: Mapping[str, Any]) -> str | None:
     """Return the project's subdomain in the livekit.toml of C(agent_dir); None if there is none."""
     try:
-        return _read_toml_of(options["agent_dir"]).get("subdomain") if options.get("agent_dir") else None
+        return read_toml(options["agent_dir"]).get("subdomain") if options.get("agent_dir") else None
     except LkError:
         return None
 
@@ -240,7 +270,8 @@ def command(options: Mapping[str, Any], *subcommands: str) -> str:
     return " && ".join(folder + calls)
 
 
-def _read_toml_of(directory: str) -> dict[str, str]:
+def read_toml(directory: str) -> dict[str, str]:
+    """Return C(subdomain) and C(agent_id) of the livekit.toml in a folder, empty if it has none; raise LkError."""
     folder = os.path.expanduser(directory)
     if not os.path.isdir(folder):
         raise LkError(
@@ -300,6 +331,7 @@ def _run(
     deadline: float,
     limit_bytes: int = process.LIMIT_BYTES,
     stop_when: process.StopWhen | None = None,
+    heard: process.Heard | None = None,
 ) -> process.Result:
     try:
         result = process.run(
@@ -309,6 +341,7 @@ def _run(
             env=session.environment,
             limit_bytes=limit_bytes,
             stop_when=stop_when,
+            heard=heard,
         )
     except process.ProgramError as exc:
         raise LkError(
@@ -318,17 +351,17 @@ def _run(
 
 
 def _fail(session: Session, result: process.Result) -> NoReturn:
-    said = _first_line(session, result)
+    words = said(session, result)
     for pattern, reason, advice in _ERROR_PATTERNS:
         if pattern.search(result.stderr):
-            raise LkError(reason, f"{advice} (lk said: {said})")
-    raise LkError("failed", f"lk failed with exit code {result.returncode}: {said or 'it said nothing'}")
+            raise LkError(reason, f"{advice} (lk said: {words})")
+    raise LkError("failed", f"lk failed with exit code {result.returncode}: {words or 'it said nothing'}")
 
 
-def _first_line(session: Session, result: process.Result) -> str:
-    """The first line of the error, or of the output, that says something; fit to be shown."""
-    said = [line.strip() for text in (result.stderr, result.stdout) for line in text.split("\n")]
-    telling = [line for line in said if line and not line.startswith("Using ")]
+def said(session: Session, result: process.Result) -> str:
+    """Return the first line of the error, or of the output, that says something; fit to be shown."""
+    lines = [line.strip() for text in (result.stderr, result.stdout) for line in text.split("\n")]
+    telling = [line for line in lines if line and not line.startswith("Using ")]
     return clip(redact(telling[0], session.secrets), 300) if telling else ""
 
 

@@ -24,6 +24,8 @@ _LAST_CHUNKS = 64
 
 # Called with the output so far (not to be changed) and the seconds since its last byte; true ends the program.
 StopWhen = Callable[[bytearray, float], bool]
+# Called with each piece of the error output as it comes.
+Heard = Callable[[bytes], object]
 
 
 class ProgramError(Exception):
@@ -43,12 +45,15 @@ class Result(NamedTuple):
 class _Stream:
     """One of a program's outputs: keeps its first C(limit) bytes, and reads on to keep the pipe from filling."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, heard: Heard | None = None) -> None:
         self.kept = bytearray()
         self.truncated = False
         self._limit = limit
+        self._heard = heard
 
     def feed(self, chunk: bytes) -> None:
+        if self._heard:
+            self._heard(chunk)
         room = self._limit - len(self.kept)
         self.kept += chunk[:room]
         self.truncated = self.truncated or len(chunk) > room
@@ -65,12 +70,14 @@ def run(
     env: Mapping[str, str] | None = None,
     limit_bytes: int = LIMIT_BYTES,
     stop_when: StopWhen | None = None,
+    heard: Heard | None = None,
 ) -> Result:
     """Run C(argv) until it ends, until C(stop_when) says so, or until C(deadline), an absolute C(time.monotonic()).
 
     The program gets no input and a session of its own, so it can neither ask a question nor find a terminal.
     When it has to end, its whole process group is sent SIGTERM, then SIGKILL; what it wrote by then is kept.
-    Of each output the first C(limit_bytes) are kept. C(env) is the whole environment (the caller's own by default).
+    Of each output the first C(limit_bytes) are kept; C(heard) is given all of the error output. C(env) is the whole
+    environment (the caller's own by default).
     Raises ProgramError if the program cannot be started.
     """
     try:
@@ -86,7 +93,7 @@ def run(
         )
     except (OSError, ValueError) as exc:
         raise ProgramError(_why_not_started(argv[0], cwd, exc)) from exc
-    out, err = _Stream(limit_bytes), _Stream(limit_bytes)
+    out, err = _Stream(limit_bytes), _Stream(limit_bytes, heard)
     try:
         ended, timed_out = _follow(process, out, err, deadline, stop_when)
     finally:

@@ -17,6 +17,8 @@ from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import report_view as view
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_chart import chart
+from ansible_collections.voiceops.livekit.plugins.module_utils.report_repair import terminal as repair
+from ansible_collections.voiceops.livekit.plugins.module_utils.report_repair import told
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_terminal import terminal
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_text import clock, plain, printable
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_tree import (
@@ -25,7 +27,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.report_tree impor
     flatten,
 )
 
-__all__ = ["html", "markdown", "terminal"]
+__all__ = ["html", "markdown", "page", "repair", "terminal"]
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "report" / "templates"
 
@@ -52,6 +54,12 @@ def html(incident: view.Incident) -> str:
     """Return the incident as one self-contained page: no script, and nothing that is loaded from elsewhere."""
     environment = _environment(autoescape=True, finalize=_clean)
     return _render(environment, "incident.html.j2", incident, tree=decision_tree(incident), chart=chart(incident))
+
+
+def page(template: str, values: dict[str, Any]) -> str:
+    """Return another page of the folder of templates, made in the same way from C(values)."""
+    rendered: str = _environment(autoescape=True, finalize=_clean).get_template(template).render(values)
+    return rendered
 
 
 def markdown(incident: view.Incident) -> str:
@@ -110,6 +118,7 @@ def _render(environment: Any, name: str, incident: view.Incident, **more: Any) -
         attempt_line=view.attempt_line(incident),
         questions=view.QUESTIONS,
         title=view.title,
+        repair=told(incident),
         **more,
     )
     return rendered

@@ -30,18 +30,18 @@ def terminal(
     page.line(view.attempt_line(incident), "dim")
     page.line()
     for record in view.records(incident):
-        page.entry(_mark(record["state"], unicode), record["layer"], [record["summary"]], record["state"])
+        page.entry(mark(record["state"], unicode), record["layer"], [record["summary"]], record["state"])
     page.line()
     page.verdict("VERDICT", verdict)
-    page.section("WHY", _some(verdict["because"], 5), lines_each=4)
-    page.section("THEN MEND", _some([view.title(fault) for fault in verdict.get("also") or []], 3))
-    page.section("EFFECTS", _some([view.title(cause) for cause in view.also_confirmed(incident)], 3))
-    page.section("CONFLICT", _some(incident.get("conflicts") or [], 3), "unknown", lines_each=4)
-    page.section("IGNORE", _some(incident["red_herrings"], 3), lines_each=3)
+    page.section("WHY", some(verdict["because"], 5), lines_each=4)
+    page.section("THEN MEND", some([view.title(fault) for fault in verdict.get("also") or []], 3))
+    page.section("EFFECTS", some([view.title(cause) for cause in view.also_confirmed(incident)], 3))
+    page.section("CONFLICT", some(incident.get("conflicts") or [], 3), "unknown", lines_each=4)
+    page.section("IGNORE", some(incident["red_herrings"], 3), lines_each=3)
     page.section("RULED OUT", _excluded(view.ruled_out(incident)), lines_each=3)
     page.section("NOT KNOWN", _open(incident), lines_each=3)
-    page.section("INPUT", _some(incident["problems"], 5), "unknown", lines_each=3)
-    page.section("NOTE", _some(incident["notes"], 3))
+    page.section("INPUT", some(incident["problems"], 5), "unknown", lines_each=3)
+    page.section("NOTE", some(incident["notes"], 3))
     _next(page, view.next_step(incident))
     if where:
         page.label("REPORT", where)
@@ -66,8 +66,8 @@ class Page:
     def label(self, name: str, text: str) -> None:
         self._lines.append(self._name(name) + self._clean(text))
 
-    def entry(self, mark: str, name: str, texts: Iterable[str], style: str) -> None:
-        head = f" {self._styled(mark, style)} {name:<{_LABEL - 3}}"
+    def entry(self, sign: str, name: str, texts: Iterable[str], style: str) -> None:
+        head = f" {self._styled(sign, style)} {name:<{_LABEL - 3}}"
         self._block(head, texts, "", 2)
 
     def section(self, name: str, texts: Iterable[str], style: str = "", lines_each: int = 2) -> None:
@@ -75,7 +75,7 @@ class Page:
 
     def verdict(self, name: str, verdict: dict[str, Any]) -> None:
         state = _STATES[verdict["state"]]
-        self.section(name, [f"{_mark(state, self._unicode)} {verdict['title']}"], state, lines_each=3)
+        self.section(name, [f"{mark(state, self._unicode)} {verdict['title']}"], state, lines_each=3)
         self.section("", [view.verdict_line(verdict)], "dim", lines_each=1)
 
     def command(self, words: Iterable[str]) -> None:
@@ -103,11 +103,11 @@ class Page:
         return f"\x1b[{_SGR[style]}m{text}\x1b[0m" if self._colour and style and text else text
 
 
-def _mark(state: str, unicode: bool) -> str:
+def mark(state: str, unicode: bool) -> str:
     return _MARKS[state][0 if unicode else 1]
 
 
-def _some(texts: list[str], most: int) -> list[str]:
+def some(texts: list[str], most: int) -> list[str]:
     """Return the first texts, and how many more there are."""
     more = len(texts) - most
     return texts if more <= 0 else [*texts[:most], f"{more} more in the report"]
@@ -126,7 +126,7 @@ def _open(incident: view.Incident) -> list[str]:
     causes = view.undecided(incident)
     if incident["verdict"]["state"] != "inconclusive":
         return [f"{len(causes)} other causes are not ruled out; the report says which"] if causes else []
-    lines = _some(incident["verdict"]["needs"], 3)
+    lines = some(incident["verdict"]["needs"], 3)
     for name in ("suspected", "open"):
         ids = [cause["id"] for cause in causes if cause["state"] == name]
         lines += [f"{name.capitalize()}: {', '.join(ids)}"] if ids else []
@@ -138,11 +138,11 @@ def _next(page: Page, step: dict[str, str]) -> None:
     page.section("NEXT", [step["say"] or "Type:"], lines_each=4)
     if step["command"]:
         page.line()
-        page.command(_continued(plain(step["command"])))
+        page.command(continued(plain(step["command"])))
         page.line()
 
 
-def _continued(command: str, columns: int = 74) -> list[str]:
+def continued(command: str, columns: int = 74) -> list[str]:
     """Break a shell command into lines that can be pasted as they are: only at spaces outside quotes."""
     lines = [""]
     for word in _shell_words(command):

@@ -23,7 +23,14 @@ A rule:
   unattended    overrides the remedy's
   advice        text: what to do, in words; with the command to type, if there is no remedy
 
-A remedy: C(id), C(title), C(command) (text) and C(unattended): C(yes), C(guard) (behind limits) or C(no).
+A remedy: C(id), C(title), C(command) (text) and C(unattended): C(yes), C(guard) (behind limits) or C(no); and, unless
+only a person can do it:
+  role          the collection's role that does it
+  group         the inventory group whose first host it runs on, or localhost
+  options       the role's variables; values are texts
+  first         ids of smaller remedies, to be tried before it, in this order
+  cuts_sessions true if people who are being served would be cut off
+  harmless      true if it can do no harm, however often it is done: then it needs no cool-down and no budget
 A conflict: C(id), C(when) (as of a rule), C(because) and C(doubts), the signals that cannot be believed while it holds.
 A suppression: C(rule) (a rule's id), C(until) (a date, the last day) and C(reason): that cause is no verdict meanwhile.
 
@@ -35,8 +42,9 @@ from __future__ import annotations
 import datetime
 import graphlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, dispatch
@@ -64,6 +72,7 @@ Rule = dict[str, Any]
 REMEDIES_FILE, CONFLICTS_FILE, SUPPRESSIONS_FILE = "remedies.yml", "conflicts.yml", "suppressions.yml"
 STATES = ("fault", "inconclusive", "healthy")
 UNATTENDED = ("yes", "guard", "no")
+GROUPS = ("localhost", "lk_control", "voice_service", "voice_tunnel", "voice_worker")
 # YAML 1.1 reads a bare yes or no as a boolean.
 _YAML_BOOLEANS = {True: "yes", False: "no"}
 _ID = re.compile(r"[a-z][a-z0-9_]*")
@@ -116,8 +125,22 @@ _REMEDY_TYPES: dict[str, tuple[type, ...]] = {
     "title": (str,),
     "command": (str,),
     "unattended": (str, bool),
+    "role": (str,),
+    "group": (str,),
+    "options": (dict,),
+    "first": (list,),
+    "cuts_sessions": (bool,),
+    "harmless": (bool,),
 }
-_TYPE_NAMES = {str: "a text", list: "a list", type(None): "null", bool: "yes or no", datetime.date: "a date"}
+_REMEDY_REQUIRED = ("id", "title", "command", "unattended")
+_TYPE_NAMES = {
+    str: "a text",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "null",
+    bool: "yes or no",
+    datetime.date: "a date",
+}
 
 
 class RuleError(ValueError):
@@ -130,6 +153,7 @@ class RuleSet(NamedTuple):
     rules: list[Rule]
     conflicts: Sequence[dict[str, Any]] = ()
     suppressions: Sequence[dict[str, Any]] = ()
+    remedies: Mapping[str, dict[str, Any]] = MappingProxyType({})
 
 
 def vocabulary() -> dict[str, dict[str, str]]:
@@ -159,6 +183,9 @@ def load(folder: str, extra: str | None = None, names: Vocabulary | None = None)
         kind = path.name if path.name in (REMEDIES_FILE, CONFLICTS_FILE, SUPPRESSIONS_FILE) else ""
         items.setdefault(kind, []).extend((item, path.name) for item in _items(path))
     remedies = _unique(_remedy(item, file, names) for item, file in items.get(REMEDIES_FILE, []))
+    for remedy in remedies.values():
+        for smaller in remedy["first"]:
+            _one_of(f"{remedy['file']}: {remedy['id']}: first", smaller, _doable(remedies, but=remedy["id"]))
     rules = _unique(_rule(item, file, names) for item, file in items.get("", []))
     for rule in rules.values():
         rule["remedy"] = _resolve(rule, remedies)
@@ -167,6 +194,7 @@ def load(folder: str, extra: str | None = None, names: Vocabulary | None = None)
         list(rules.values()),
         list(_unique(_conflict(item, file, names) for item, file in items.get(CONFLICTS_FILE, [])).values()),
         [_suppression(item, file, tuple(rules)) for item, file in items.get(SUPPRESSIONS_FILE, [])],
+        remedies,
     )
 
 
@@ -201,12 +229,30 @@ def _unique(items: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _remedy(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
-    remedy = _checked_keys(item, file, _REMEDY_TYPES, required=tuple(_REMEDY_TYPES))
+    given = _checked_keys(item, file, _REMEDY_TYPES, required=_REMEDY_REQUIRED)
+    remedy: dict[str, Any] = {
+        "role": "",
+        "group": "",
+        "options": {},
+        "first": [],
+        "cuts_sessions": False,
+        "harmless": False,
+        **given,
+    }
     where = f"{file}: {remedy['id']}"
     unattended = _YAML_BOOLEANS.get(remedy["unattended"], remedy["unattended"])
     _one_of(f"{where}: unattended", unattended, UNATTENDED)
+    if remedy["role"]:
+        _one_of(f"{where}: group", remedy["group"], GROUPS)
+    options = _texts(f"{where}: options", list(remedy["options"].values()))
     _check_all(f"{where}: command", [remedy["command"]], names, check_text)
+    _check_all(f"{where}: options", options, names, check_text)
     return {**remedy, "unattended": unattended, "file": file}
+
+
+def _doable(remedies: Mapping[str, Mapping[str, Any]], but: str) -> tuple[str, ...]:
+    """Return the ids of the remedies that have a role, but for one."""
+    return tuple(name for name, remedy in remedies.items() if remedy["role"] and name != but)
 
 
 def _rule(item: Any, file: str, names: Vocabulary) -> Rule:

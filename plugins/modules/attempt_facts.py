@@ -34,6 +34,10 @@ options:
   artifacts:
     description: The folder of incidents, which also tells the windows of our own earlier probes.
     type: path
+  incident:
+    description: The id of an earlier incident, or V(latest); its attempt is taken, instead of O(at).
+    type: str
+    default: ""
   run:
     description: The run to add the attempt to. A new one is started by default.
     type: dict

@@ -156,6 +156,10 @@ record:
           description: Whether a worker accepted its job.
           returned: always
           type: bool
+        accepted_after_s:
+          description: Seconds from the dispatch to that, by LiveKit's own clock.
+          returned: always
+          type: float
         joined:
           description: Whether an agent became active in the room; V(false) only after the whole deadline was watched.
           returned: always
@@ -173,6 +177,25 @@ record:
             Whether the agent's session is ready by its attribute C(lk.agent.state); V(null) if the agent does not tell.
           returned: always
           type: bool
+        ready_after_s:
+          description: Seconds from the room's creation to that.
+          returned: always
+          type: float
+        audible:
+          description: >-
+            Whether an audio track of the agent is published, as the server sees it. Whether there is sound in it is not
+            measured.
+          returned: always
+          type: bool
+        audible_after_s:
+          description: Seconds from the room's creation to that.
+          returned: always
+          type: float
+        level:
+          description: >-
+            How far the agent came, V(none), V(accepted), V(joined), V(ready) or V(audible); V(null) without a test.
+          returned: always
+          type: str
         left_again:
           description: Whether the agent was active in the room and left it before we did.
           returned: always

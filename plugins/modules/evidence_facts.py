@@ -96,12 +96,25 @@ options:
   agent_dir:
     description: The folder of the agent's source with its C(livekit.toml).
     type: path
+  agent_via:
+    description:
+      - How LiveKit is asked about its agent, for V(secrets), V(agent) and V(agent_after) among the O(layers).
+      - V(lk) asks by C(lk) on this host. V(api) asks LiveKit's agent API from the controller, and this host nothing. It
+        needs O(livekit_url), O(livekit_api_key) and O(livekit_api_secret), and O(agent_id) if the project has several
+        agents.
+      - V(auto) asks by C(lk), and what that did not tell, from the controller; be it that this host does not answer,
+        that it has no C(lk) that works, or that LiveKit cannot be reached from it.
+    type: str
+    choices: [auto, lk, api]
+    default: auto
   lk:
     description: The C(lk) program.
     type: str
     default: lk
   lk_environment:
-    description: More environment variables for C(lk), such as a proxy.
+    description: >-
+      More environment variables for C(lk), such as a proxy. C(LK_AGENTS_URL) in it is also the agent API's address,
+      which otherwise follows from O(livekit_url), as for C(lk).
     type: dict
     default: {}
   required_secrets:
@@ -211,6 +224,9 @@ ansible_facts:
             waiting: {description: "Those of them in which a person is connected and no agent is.", type: int,
               returned: always}
             served: {description: "Those of them in which an agent is active.", type: int, returned: always}
+            served_by_agent: {description: "Rooms in which a person is with an agent that may be ours, even if it only
+              just joins: it has voiceops_agent_name, or tells no name; all agents, if that is not set.", type: int,
+              returned: always}
             room: {description: "The room examined: the longest waiting of the attempt's window, else the attempt's
               own.", type: str, returned: always}
             room_created_at: {description: "When it was created, RFC 3339.", type: str, returned: always}
@@ -336,6 +352,8 @@ ansible_facts:
           returned: when O(layers) has it
           type: complex
           contains:
+            via: {description: "How LiveKit was asked: lk, or api, straight from the controller; None if it could not
+              be asked.", type: str, returned: always}
             listed: {description: "LiveKit listed the agent's secrets; None if it could not be asked.", type: bool,
               returned: always}
             names: {description: "The secrets' names, without those that LiveKit sets itself.", type: list, returned:
@@ -463,7 +481,10 @@ ansible_facts:
           returned: when O(layers) has it
           type: complex
           contains:
-            lk_version: {description: "The version of lk; None if it does not say.", type: str, returned: always}
+            via: {description: "How LiveKit was asked: lk, or api, straight from the controller; None if it could not
+              be asked.", type: str, returned: always}
+            lk_version: {description: "The version of lk; None if it does not say, or was not asked.", type: str,
+              returned: always}
             found: {description: "The project has the agent; None if it could not be asked.", type: bool, returned:
               always}
             id: {description: "The cloud agent's id.", type: str, returned: always}
@@ -639,6 +660,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "agent_name": {"type": "str", "default": ""},
     "agent_id": {"type": "str"},
     "agent_dir": {"type": "path"},
+    "agent_via": {"type": "str", "choices": ["auto", "lk", "api"], "default": "auto"},
     "lk": {"type": "str", "default": "lk"},
     "lk_environment": {"type": "dict", "default": {}},
     "required_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},

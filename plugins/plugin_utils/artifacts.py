@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import incident
 
 PROBES_FILE = "probes.json"
 KEEP_PROBES_S = 86400
@@ -25,6 +28,24 @@ def artifacts_dir(given: str | None, playbook_dir: str) -> Path:
     if "ansible_collections" in here.parts:
         return Path.cwd() / "artifacts"
     return (here.parent if here.name == "playbooks" else here) / "artifacts"
+
+
+def state_dir(given: str | None, artifacts: str | None, playbook_dir: str) -> Path:
+    """The folder of locks and ledgers: what was given, else C(state) among the artifacts."""
+    if given:
+        return Path(os.path.expanduser(os.path.expandvars(given))).absolute()
+    return artifacts_dir(artifacts, playbook_dir) / "state"
+
+
+def find_incident(folder: Path, name: str) -> dict[str, Any] | None:
+    """Read the record of the incident C(name), an id or C(latest), in C(folder); None if there is none."""
+    if not re.fullmatch(r"latest|[0-9]{8}T[0-9]{6}Z-[a-z0-9-]{1,65}", name):
+        return None
+    try:
+        found: dict[str, Any] = incident.read(str(folder / name))
+    except (OSError, ValueError):
+        return None
+    return None if incident.validate(found) else found
 
 
 def read_probes(folder: Path, now: float) -> list[dict[str, Any]]:

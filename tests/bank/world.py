@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, process
+from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via, dispatch, process, room_watch
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import tunnel
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
@@ -34,6 +34,8 @@ RULES = Path(__file__).resolve().parents[2] / "roles/classify/files/rules"
 UNCERTAINTY_MS = 200
 # A part that hangs is given up after so many seconds, and judged to hang after half of them.
 DEADLINE_S = 1.0
+# The collectors that may start lk keep more than that back for its end.
+AGENT_DEADLINE_S = 10.0
 # Looks at the probe's room are far apart: the time between them costs nothing, the looks do.
 POLL_S = 5.0
 # What OpenSSH says of a host that sleeps, and of one that lets nobody in.
@@ -74,11 +76,14 @@ class Clock:
 class World:
     """A scenario of the lab, or a variant of one, served in this process. Use as a context manager."""
 
-    def __init__(self, path: Path, variant: str = "") -> None:
+    def __init__(self, path: Path, variant: str = "", **different: Any) -> None:
+        """Take the scenario in a file; C(different) are parts of it that are to be others, such as its variables."""
         self._stack = contextlib.ExitStack()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self.now = time.time()
         self.scenario: Scenario = load(path, self.now, variant)
+        for part, value in different.items():
+            self.scenario[part] = {**self.scenario[part], **value} if isinstance(value, dict) else value
         self.clock = Clock()
         self.pi = programs.Pi(self.scenario, self._folder / "app")
         self.state = LabState(
@@ -117,7 +122,7 @@ class World:
         if wanted and records["client"]["signals"].get("waiting") == 0:
             records["dispatch"] = self._probed(run, records["agent"]["signals"].get("name"))
             if records["dispatch"]["signals"]["joined"] is False:
-                records["agent_after"] = self._collect("agent", run)
+                records["agent_after"] = self._of_livekits_agent("agent", run)
             found = self._judged(run, records)
         return found
 
@@ -125,7 +130,8 @@ class World:
         run: dict[str, Any] = {"started_at": self.now, "probe_id": "bank", "probes": []}
         given = (self.variables["voiceops_attempt_at"], self.variables["voiceops_window"])
         run["attempt"], _problems = resolve_attempt(*given, None, self.now)
-        records = {layer: self._collect(layer, run) for layer in ("client", "tunnel", "callback", "secrets", "agent")}
+        records = {layer: self._collect(layer, run) for layer in ("client", "tunnel", "callback")}
+        records.update({layer: self._of_livekits_agent(layer, run) for layer in ("secrets", "agent")})
         waiting_since = records["client"]["signals"].get("waiting_since")
         run["attempt"], _problems = resolve_attempt(*given, waiting_since, self.now)
         records["inspector"] = self._of_ngroks_host(run)
@@ -139,6 +145,15 @@ class World:
         ngrok = self.scenario["edge"]["inspector"]
         started = {"/usr/local/bin/ngrok": self.now - ngrok["since"]} if ngrok else {}
         return programs.ps({"/sbin/init": 9e5, **started})
+
+    def _of_livekits_agent(self, layer: str, run: dict[str, Any]) -> Record:
+        """What the play finds of the agent: by lk, and what that does not tell without it."""
+        found = self._collect(layer, run)
+        options = self._options()
+        if options["agent_via"] != "auto" or not agent_via.untold({layer: found}):
+            return found
+        straight = self._collect(layer, {**run, "agent_via": agent_via.API})
+        return agent_via.fuller(found, straight) if agent_via.can_ask_straight(options) else found
 
     def _of_ngroks_host(self, run: dict[str, Any]) -> Record:
         said = AWAY.get(self.scenario["edge"]["host"])
@@ -167,7 +182,8 @@ class World:
         options = {**self._options(), **run, "now": run["started_at"], "clock": own}
         patience = mock.patch.object(tunnel, "PATIENCE_S", DEADLINE_S / 2)
         with patience, mock.patch.object(process, "run", self._program):
-            return collect_one(layer, options, time.monotonic() + DEADLINE_S)
+            seconds = AGENT_DEADLINE_S if layer in agent_via.TOLD_BY else DEADLINE_S
+            return collect_one(layer, options, time.monotonic() + seconds)
 
     def _options(self) -> dict[str, Any]:
         defaults = {name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}
@@ -177,7 +193,11 @@ class World:
         options = {**self._options(), **run}
         options["agent_name"] = options["agent_name"] or name
         deadline, cold = self.variables["voiceops_dispatch_deadline"], self.variables["voiceops_dispatch_cold_start"]
-        with mock.patch.object(dispatch, "time", self.clock), mock.patch.object(dispatch, "POLL_S", POLL_S):
+        with (
+            mock.patch.object(dispatch, "time", self.clock),
+            mock.patch.object(room_watch, "time", self.clock),
+            mock.patch.object(dispatch, "POLL_S", POLL_S),
+        ):
             return dispatch.probe(options, deadline, cold)
 
     def _judged(self, run: dict[str, Any], records: dict[str, Record]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from bank.cases import Case, find
 
 from lab.scenario import SCENARIOS
@@ -52,14 +53,20 @@ class Lab:
     facts: dict[str, Any]
     scratch: Path
 
-    def play(self, playbook: str = "diagnose.yml", *arguments: str, **environment: str) -> Play:
+    def play(
+        self,
+        playbook: str = "diagnose.yml",
+        *arguments: str,
+        inventory: Path = ROOT / "inventory" / "lab",
+        **environment: str,
+    ) -> Play:
         """Run a playbook of the project against the lab, without a terminal, as a scheduler would."""
         artifacts = self.scratch / "artifacts"
         done = subprocess.run(
             [
                 Path(sys.executable).with_name("ansible-playbook"),
                 "-i",
-                ROOT / "inventory" / "lab",
+                inventory,
                 ROOT / "playbooks" / playbook,
                 "-e",
                 json.dumps({"voiceops_artifacts": str(artifacts)}),
@@ -105,3 +112,48 @@ def lab(tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
     yield up
     for directory in directories:
         lab_command("down", "--dir", directory)
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Callable[..., Path]:
+    """Write a scenario of the lab from the parts that matter; give its file."""
+
+    def write(name: str, **parts: Any) -> Path:
+        path = tmp_path / f"{name}.yml"
+        content = {"name": name, "title": name, "expected": {"verdict": "any", "state": "fault"}, **parts}
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def play_role(tmp_path: Path) -> Callable[..., tuple[Play, Any]]:
+    """Run one role on a host of the lab; give the play and what the role registered."""
+
+    def play(lab: Lab, role: str, hosts: str, *arguments: str, **variables: Any) -> tuple[Play, Any]:
+        kept = tmp_path / "result.json"
+        kept.unlink(missing_ok=True)
+        tasks = [
+            {"name": "Do it", "ansible.builtin.import_role": {"name": f"voiceops.livekit.{role}"}, "vars": variables},
+            {
+                "name": "Keep the result",
+                "ansible.builtin.copy": {
+                    "content": f"{{{{ {role}_result | to_json }}}}",
+                    "dest": str(kept),
+                    "mode": "0600",
+                },
+                "delegate_to": "localhost",
+                "check_mode": False,
+            },
+        ]
+        book = ROOT / "playbooks" / f"test-{tmp_path.name}.yml"
+        content = [{"name": "Try a role", "hosts": hosts, "gather_facts": False, "tasks": tasks}]
+        book.write_text(yaml.safe_dump(content), encoding="utf-8")
+        try:
+            done = lab.play(book.name, *arguments)
+        finally:
+            book.unlink()
+        return done, json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
+
+    return play

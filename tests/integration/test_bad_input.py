@@ -13,10 +13,14 @@ PASSIVE = {"voiceops_dispatch_probe": "never"}
 OTHERS = ("client", "tunnel", "secrets", "callback", "service", "agent")
 
 
+# Else LiveKit itself is asked where lk does not tell.
+BY_LK = {"voiceops_agent_via": "lk"}
+
+
 @pytest.mark.parametrize(
     ("variables", "unknown", "sentence"),
     [
-        ({"voiceops_lk": "no-such-lk"}, {"secrets", "agent"}, "voiceops_lk"),
+        ({"voiceops_lk": "no-such-lk", **BY_LK}, {"secrets", "agent"}, "voiceops_lk"),
         ({"voiceops_livekit_url": ""}, {"client", "secrets", "agent"}, "voiceops_livekit_url"),
         ({"voiceops_livekit_url": "not a url"}, {"client", "secrets", "agent"}, "voiceops_livekit_url"),
         ({"voiceops_livekit_api_key": ""}, {"client", "secrets", "agent"}, "voiceops_livekit_api_key"),
@@ -26,7 +30,8 @@ OTHERS = ("client", "tunnel", "secrets", "callback", "service", "agent")
         ({"voiceops_callback_key": "{{ vault_nowhere }}"}, {"callback"}, "voiceops_callback_key"),
         ({"voiceops_callback_probe": "everything"}, {"callback"}, "voiceops_callback_probe"),
         ({"voiceops_service_pattern": "("}, {"service"}, "voiceops_service_pattern"),
-        ({"voiceops_agent_dir": "/nowhere at all"}, {"secrets", "agent"}, "voiceops_agent_dir"),
+        ({"voiceops_agent_dir": "/nowhere at all", **BY_LK}, {"secrets", "agent"}, "voiceops_agent_dir"),
+        ({"voiceops_agent_via": "the Mac"}, {"secrets", "agent"}, "voiceops_agent_via"),
     ],
     ids=lambda value: next(iter(value.items())) if isinstance(value, dict) else None,
 )

@@ -66,7 +66,8 @@ def test_defaults_fill_what_lists_and_objects_leave_out(tmp_path):
     assert filled["cloud"]["agent"] is None
     assert (room["created_at"], room["dispatches"]) == (NOW - 540, [])
     assert room["participants"][0]["tracks"] == [{"type": "AUDIO", "source": "MICROPHONE", "muted": False}]
-    assert filled["cloud"]["faults"]["ListAgents"] == {"status": 503, "code": "internal", "msg": "internal error"}
+    fault = {"status": 503, "code": "internal", "msg": "internal error", "hangs": False, "after": 0, "times": None}
+    assert filled["cloud"]["faults"]["ListAgents"] == fault
     assert filled["edge"]["inspector"]["requests"][0]["at"] == NOW - 300
 
 

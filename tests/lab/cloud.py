@@ -10,12 +10,16 @@ the cloud does about sleeping and waking is a model of a closed system (see C(la
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import Any, NamedTuple
 
+import aiohttp
 from aiohttp import web
 from google.protobuf.message import Message
 from livekit.protocol import agent_dispatch as dispatch_pb
@@ -23,6 +27,7 @@ from livekit.protocol import cloud_agent as agent_pb
 from livekit.protocol import room as room_pb
 
 from lab import cloud_jwt, cloud_twirp
+from lab.api import KEY_HEADER
 from lab.cloud_agent import INACTIVE, CloudAgent
 from lab.cloud_agent_service import AgentService
 from lab.cloud_clock import Clock, shifted
@@ -30,6 +35,7 @@ from lab.cloud_rooms import Rooms
 from lab.cloud_twirp import TwirpError
 from lab.state import LabState, Scenario
 
+ROUTE = "/api/internal/sessions"
 LOG_INTERVAL = 0.1
 """Seconds between two looks for new lines of a log that is being followed."""
 _MAX_UPLOAD = 1024**3
@@ -37,6 +43,11 @@ _BUILD_STEPS = (
     "[internal] load remote build context",
     "[1/2] FROM docker.io/library/python:3.13-slim",
     "[2/2] COPY . .",
+)
+_BUILD_ERRORS = (
+    "Collecting livekit-agents",
+    "ERROR: Could not find a version that satisfies the requirement livekit-agentz",
+    "+ export PIP_TOKEN=sk-labsecret0123456789",
 )
 Claims = dict[str, Any]
 
@@ -48,10 +59,15 @@ class Cloud:
         spec = shifted(scenario["cloud"], scenario["cloud"]["clock_offset"])
         self.clock = Clock(spec["clock_offset"], state.wall)
         self.agent = CloudAgent(spec["agent"], self.clock) if spec["agent"] else None
-        self.agents = AgentService(self.agent, self.clock)
-        self.rooms = Rooms(spec["rooms"], self.agent, self.clock)
+        self.agents = AgentService(self.agent, self.clock, spec["plan"])
+        self._calls_back: bool = bool(spec["agent"] and spec["agent"]["calls_back"])
+        self._user: str = scenario["api"]["users"][0]
+        self._callbacks: set[asyncio.Task[None]] = set()
+        self.rooms = Rooms(spec["rooms"], self.agent, self.clock, self._call_back)
+        self._then: list[dict[str, Any]] = list(spec["then"])
         self.closing = False
         self._faults: dict[str, dict[str, Any]] = spec["faults"]
+        self._calls: Counter[str] = Counter()
         self._refuses: bool = spec["credentials"] == "refused"
         self.follow_logs = state.follow_logs
         self._state = state
@@ -59,8 +75,16 @@ class Cloud:
     def admit(self, request: web.Request, method: str) -> Claims:
         """Let happen what is due, then give the caller's claims; raises C(TwirpError) for a fault or a bad token."""
         self.clock.advance()
-        fault = self._faults.get(method) or self._faults.get("*")
-        if fault:
+        asked_for = self.rooms.made + (method == "CreateRoom")
+        while self._then and asked_for >= self._then[0]["at_room"]:
+            event = self._then.pop(0)
+            self.rooms.open(event["rooms"])
+            self._faults = event["faults"]
+            self._calls.clear()
+            if event["restarts"] and self.agent:
+                self.agent.restart(self.clock.now())
+        fault = self._fault(method)
+        if fault and not fault["hangs"]:
             raise TwirpError(fault["code"], fault["msg"], fault["status"])
         scheme, _unused, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer":
@@ -72,6 +96,38 @@ class Cloud:
         if self._refuses:
             raise TwirpError("unauthenticated", f"invalid API key: {claims['iss']}")
         return claims
+
+    def _fault(self, method: str) -> dict[str, Any] | None:
+        """Count a call, and give the fault that it meets."""
+        name = method if method in self._faults else "*"
+        fault = self._faults.get(name)
+        if fault is None:
+            return None
+        self._calls[name] += 1
+        over = self._calls[name] - fault["after"]
+        return fault if over > 0 and (fault["times"] is None or over <= fault["times"]) else None
+
+    async def hang(self, method: str) -> None:
+        """Give no answer if the scenario says so, for as long as the lab is up."""
+        while not self.closing and self._faults.get(method, {}).get("hangs"):
+            await asyncio.sleep(LOG_INTERVAL)
+
+    def _call_back(self) -> None:
+        """Let the agent call the API through the tunnel, as it does for a session of the first user."""
+        if self._calls_back:
+            task = asyncio.get_running_loop().create_task(self._post_session())
+            self._callbacks.add(task)
+            task.add_done_callback(self._callbacks.discard)
+
+    async def _post_session(self) -> None:
+        url = self._state.urls["edge"] + ROUTE
+        headers = {KEY_HEADER: self._state.service_key, "User-Agent": "node"}
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5), headers=headers) as session,
+                session.post(url, json={"type": "free_practice", "userId": self._user}),
+            ):
+                pass
 
 
 _CLOUD: web.AppKey[Cloud] = web.AppKey("cloud", Cloud)
@@ -175,6 +231,7 @@ async def _twirp(request: web.Request) -> web.Response:
             raise TwirpError("bad_route", f'no handler for path "{request.path}"')
         method = METHODS[path]
         claims = cloud.admit(request, path.rpartition("/")[2])
+        await cloud.hang(path.rpartition("/")[2])
         message = await cloud_twirp.read(request, method.request)
         if not method.allowed(claims, message):
             raise TwirpError("unauthenticated", "permissions denied")
@@ -244,16 +301,35 @@ async def _upload(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def _build(request: web.Request, cloud: Cloud, agent: CloudAgent) -> web.Response:
+async def _build(request: web.Request, cloud: Cloud, agent: CloudAgent) -> web.StreamResponse:
     """Build what was uploaded, put it into production, and tell of it as BuildKit's status messages, one a line."""
     if not agent.building() or not any(cloud.agents.uploads.values()):
         raise TwirpError("failed_precondition", "no source uploaded")
     cloud.agents.uploads.clear()
-    now = cloud.clock.now()
-    agent.finish_deploy(now)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-    steps = [
-        {"digest": f"sha256:{index:064x}", "name": name, "started": moment, "completed": moment}
-        for index, name in enumerate(_BUILD_STEPS)
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for index, name in enumerate(_BUILD_STEPS):
+        await response.write(_told(index, name, cloud.clock.now()))
+        await cloud.hang("build")
+        if request.transport is None or request.transport.is_closing():
+            return response
+    if agent.next == "build-fails":
+        agent.fail_build()
+        step = len(_BUILD_STEPS)
+        await response.write(_told(step, "[3/3] RUN pip install -r requirements.txt", cloud.clock.now(), _BUILD_ERRORS))
+        await response.write(b'BUILD ERROR: failed to solve: process "/bin/sh -c pip install" exit code: 1\n')
+        return response
+    agent.finish_deploy(cloud.clock.now())
+    return response
+
+
+def _told(index: int, name: str, at: float, lines: tuple[str, ...] = ()) -> bytes:
+    """Write BuildKit's message of a step and the lines that it printed."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+    digest = f"sha256:{index:064x}"
+    vertex = {"digest": digest, "name": name, "started": moment, **({} if lines else {"completed": moment})}
+    logs = [
+        {"vertex": digest, "stream": 2, "data": base64.b64encode(f"{line}\n".encode()).decode(), "timestamp": moment}
+        for line in lines
     ]
-    return web.Response(text="".join(json.dumps({"vertexes": [step]}) + "\n" for step in steps))
+    return (json.dumps({"vertexes": [vertex], **({"logs": logs} if logs else {})}) + "\n").encode()

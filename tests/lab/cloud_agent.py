@@ -9,6 +9,10 @@ LiveKit's hosting of agents is closed; this is a model of what its users and doc
 - C(wakes: false) is the stale container: nothing wakes it, no job is accepted; a new container (restart, deploy,
   rollback, new secrets) registers again.
 - C(wakes: never-joins) accepts the job and stays out of the room; C(crashes: true) crashes over it.
+- C(restart_helps: false) starts containers by a restart that are as stale as those before.
+- C(next) is what comes of the next deployment: C(build-fails) leaves the old version serving, C(crashes) goes into
+  production and crashes, C(sleeps) goes into production and gets no container.
+- New containers run C(start_delay) seconds after they were asked for; until then the status is C(Scheduling).
 - C(Error) without replicas sleeps: LiveKit has called idle agents on the free plan so (livekit/livekit#4394).
 - The container's log lives as long as the container.
 """
@@ -48,6 +52,9 @@ class CloudAgent:
         self._wakes: bool | str = spec["wakes"]
         self._wake_delay: float = spec["wake_delay"]
         self._crashes: bool = spec["crashes"]
+        self.next: str = spec["next"]
+        self._restart_helps: bool = spec["restart_helps"]
+        self._start_delay: float = spec["start_delay"]
         self._clock = clock
 
     def asleep(self, deployment: str = "") -> bool:
@@ -80,12 +87,22 @@ class CloudAgent:
         self._clock.plan(at + (self._wake_delay if asleep else min(self._wake_delay, WARM_DELAY)), work)
 
     def restart(self, at: float) -> None:
-        """Replace production's containers."""
-        self._wakes = self._wakes or True
-        for entry in self._entries(""):
-            self._start(entry, at)
-            if self._crashes:
-                self._crash(entry, at)
+        """Replace production's containers by others of the same version."""
+        self._wakes = self._wakes or self._restart_helps
+        self._renew(at)
+
+    def _renew(self, at: float) -> None:
+
+        def start(moment: float) -> None:
+            for entry in self._entries(""):
+                self._start(entry, moment)
+                if self._crashes:
+                    self._crash(entry, moment)
+
+        for entry in self._entries("") if self._start_delay else ():
+            entry["status"] = "Scheduling"
+        self._clock.plan(at + self._start_delay, start)
+        self._clock.advance()
 
     def begin_deploy(self, at: float) -> None:
         """Take note of a version that is to be built."""
@@ -105,9 +122,20 @@ class CloudAgent:
         """Whether a version waits for its build."""
         return any(version["status"] == "Building" for version in self.versions)
 
+    def fail_build(self) -> None:
+        """Give up the version that was to be built; the one before serves on."""
+        self.versions[-1]["status"] = "Build Failed"
+
     def finish_deploy(self, at: float) -> None:
         """Put the version that was built last into production; every secret counts as updated by that."""
-        self._promote(self.versions[-1], at)
+        self._crashes = self._crashes or self.next == "crashes"
+        if self.next == "sleeps":
+            self._wakes = False
+            self._serve(self.versions[-1], at)
+            for entry in self._entries(""):
+                entry.update(status="Sleeping", replicas=0)
+        else:
+            self._promote(self.versions[-1], at)
         for secret in self.secrets:
             secret["updated_at"] = at
 
@@ -129,13 +157,17 @@ class CloudAgent:
         self.restart(at)
 
     def _promote(self, chosen: dict[str, Any], at: float) -> None:
+        self._serve(chosen, at)
+        self._wakes = self._wakes or True
+        self._renew(at)
+
+    def _serve(self, chosen: dict[str, Any], at: float) -> None:
         for version in self.versions:
             version["current"] = version is chosen
         chosen.update(status="Running", deployed_at=at)
         self.deployed_at = at
         for entry in self._entries(""):
             entry["version"] = chosen["version"]
-        self.restart(at)
 
     def _entries(self, deployment: str) -> Iterator[dict[str, Any]]:
         return (entry for entry in self.deployments if entry["deployment"] == deployment)

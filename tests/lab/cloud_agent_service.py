@@ -28,11 +28,12 @@ _LIMITS = {"cpu_req": "2000m", "cpu_limit": "2000m", "mem_req": "4Gi", "mem_limi
 class AgentService:
     """The methods about the project's agent, if it has one, and the uploads they ask for."""
 
-    def __init__(self, agent: CloudAgent | None, clock: Clock) -> None:
+    def __init__(self, agent: CloudAgent | None, clock: Clock, plan: str) -> None:
         self.uploads: dict[str, bool] = {}
         """Whether the upload came, by the name it was given."""
         self._agent = agent
         self._clock = clock
+        self._plan = plan
 
     def find(self, agent_id: str) -> CloudAgent:
         """Give the agent with that id; raises C(TwirpError)."""
@@ -84,7 +85,11 @@ class AgentService:
         return pb.RestartAgentResponse(success=True)
 
     def rollback(self, request: pb.RollbackAgentRequest, base: str) -> pb.RollbackAgentResponse:
-        done = self.find(request.agent_id).rollback(request.version, self._clock.now())
+        agent = self.find(request.agent_id)
+        if self._plan == "free":
+            # LiveKit's own words are not known.
+            raise TwirpError("permission_denied", "rollback is not available on your current plan")
+        done = agent.rollback(request.version, self._clock.now())
         return pb.RollbackAgentResponse(success=done, message="" if done else "version not found")
 
     def update_secrets(self, request: pb.UpdateAgentSecretsRequest, base: str) -> pb.UpdateAgentSecretsResponse:

@@ -10,6 +10,7 @@ a dispatch for a name that no worker has is kept and gets no job; a job stays JS
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from livekit.protocol import agent as agent_pb
@@ -27,12 +28,28 @@ TERMINATION_DELAY = 3.0
 
 
 class Rooms:
-    """The rooms of the project, made from the scenario's C(cloud.rooms) and changed by requests and by the agent."""
+    """The rooms of the project, made from the scenario's C(cloud.rooms) and changed by requests and by the agent.
 
-    def __init__(self, spec: list[dict[str, Any]], agent: CloudAgent | None, clock: Clock) -> None:
+    C(call_back) is what the agent does as soon as it has joined a room.
+    """
+
+    def __init__(
+        self,
+        spec: list[dict[str, Any]],
+        agent: CloudAgent | None,
+        clock: Clock,
+        call_back: Callable[[], None] = lambda: None,
+    ) -> None:
         self._agent = agent
         self._clock = clock
-        self._rooms = {item["name"]: _Room.of_scenario(item) for item in spec}
+        self._call_back = call_back
+        self._rooms: dict[str, _Room] = {}
+        self.made = 0
+        self.open(spec)
+
+    def open(self, spec: list[dict[str, Any]]) -> None:
+        """Add rooms with those in them."""
+        self._rooms |= {item["name"]: _Room.of_scenario(item) for item in spec}
 
     def create(self, request: room.CreateRoomRequest) -> models.Room:
         """Make a room, or give the one that there is; only a new one gets its agents dispatched."""
@@ -40,6 +57,7 @@ class Rooms:
             raise TwirpError("invalid_argument", "name is required")
         known = self._rooms.get(request.name)
         if known is None:
+            self.made += 1
             known = self._rooms[request.name] = _Room(request.name, self._clock.now())
             known.info.empty_timeout = request.empty_timeout or 300
             known.info.departure_timeout = request.departure_timeout or 20
@@ -137,6 +155,7 @@ class Rooms:
         info = _participant(identity, "AGENT", at)
         info.attributes.update({"lk.agent.name": agent_name, "lk.agent.state": "initializing"})
         known.participants[identity] = info
+        self._call_back()
 
         def listen(_at: float) -> None:
             info.attributes["lk.agent.state"] = "listening"

@@ -30,7 +30,6 @@ from lab.pi import ADDRESS, Pi, closed_port, start_pi
 from lab.scenario import load
 from lab.state import LabState, Scenario
 
-ROUTE = "/api/internal/sessions"
 UNRESOLVED = "https://proto-trainer.ngrok.invalid"
 KEPT = {"lab.log", "lock", "pid"}
 
@@ -72,14 +71,36 @@ async def start_parts(
     """Start every part, the Pi first since the API logs there; give the ports by part, and the Pi."""
     pi = await start_pi(scenario, directory, state)
     stack.push_async_callback(pi.close)
-    return {"ssh": pi.port, **await start_web(scenario, state, stack)}, pi
+    return {"ssh": pi.port, **await start_web(scenario, state, stack, pi.root / "units.json")}, pi
 
 
-async def start_web(scenario: Scenario, state: LabState, stack: contextlib.AsyncExitStack) -> dict[str, int]:
-    """Start the API, the edge with its inspector, and the cloud; give the ports by part."""
+async def start_api_with_its_unit(
+    scenario: Scenario, state: LabState, taken: socket.socket, units: Path, stack: contextlib.AsyncExitStack
+) -> None:
+    """Serve the API on the port C(taken) as soon as the Pi's unit is active."""
+    while not any(unit["ActiveState"] == "active" for unit in json.loads(units.read_text()).values()):
+        await asyncio.sleep(0.1)
+    runner = web.AppRunner(api.make_app(scenario, state), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    taken.listen()
+    await web.SockSite(runner, taken).start()
+
+
+async def start_web(
+    scenario: Scenario, state: LabState, stack: contextlib.AsyncExitStack, units: Path | None = None
+) -> dict[str, int]:
+    """Start the API, the edge with its inspector, and the cloud; give the ports by part.
+
+    An API that is down comes up with the Pi's unit, of which the file C(units) tells; without one it stays down.
+    """
     ports = {}
     if scenario["api"]["state"] == "down":
-        ports["api"] = stack.enter_context(closed_port()).getsockname()[1]
+        taken = stack.enter_context(closed_port())
+        ports["api"] = taken.getsockname()[1]
+        if units and units.exists() and scenario["pi"]["unit"]["active"] != "active":
+            starting = asyncio.create_task(start_api_with_its_unit(scenario, state, taken, units, stack))
+            stack.callback(starting.cancel)
     else:
         ports["api"] = await serve(api.make_app(scenario, state), stack)
     state.urls["api"] = f"http://{ADDRESS}:{ports['api']}"
@@ -103,6 +124,7 @@ def make_agent_dir(scenario: Scenario, directory: Path) -> Path:
     agent = (scenario["cloud"]["agent"] or {}).get("id", "CA_gone00000001")
     toml = f'[project]\n  subdomain = "127"\n\n[agent]\n  id = "{agent}"\n'
     (path / "livekit.toml").write_text(toml, encoding="utf-8")
+    (path / "requirements.txt").write_text("livekit-agents~=1.3\n", encoding="utf-8")
     commit = (scenario["cloud"]["agent"] or {}).get("source_commit")
     if commit:
         (path / ".git").mkdir()
@@ -129,7 +151,7 @@ def variables(scenario: Scenario, directory: Path, state: LabState, ports: dict[
             "LAB_LK_VERSION": scenario["lk_version"],
         },
         "voiceops_required_secrets": ["NEXT_APP_URL", "INTERNAL_SERVICE_KEY", "OPENAI_API_KEY"],
-        "voiceops_callback_url": state.urls["edge"] + ROUTE,
+        "voiceops_callback_url": state.urls["edge"] + cloud.ROUTE,
         "voiceops_callback_key": state.service_key,
         "voiceops_callback_probe": "validate",
         "voiceops_service_unit": scenario["pi"]["unit"]["name"],

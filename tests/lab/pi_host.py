@@ -116,6 +116,7 @@ def units(scenario: Scenario, app: Path) -> dict[str, dict[str, Any]]:
             "WorkingDirectory": "" if scenario["pi"]["app"] is None else str(app),
             "EnvironmentFiles": [f"{app / each} (ignore_errors=no)" for each in unit["environment_files"]],
             "Environment": " ".join(shlex.quote(f"{name}={value}") for name, value in unit["environment"].items()),
+            "_starts": unit["starts"],
         }
     }
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layer C(agent): what LiveKit Cloud says of the agent, by C(lk agent status), C(versions) and C(logs).
+"""The layer C(agent): what LiveKit Cloud says of the agent: its status, versions and log, by C(lk agent) or without it.
 
 A sleeping agent is healthy, and status strings that are not known mean nothing. The log is asked for first, since it
 vanishes with the container.
@@ -13,8 +13,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import git_head, lk, process
-from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import agent_lines, read_log
+from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via, git_head, lk, process
+from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import INACTIVE, agent_lines, read_log
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import (
     PRODUCTION,
     WORST_FIRST,
@@ -28,7 +28,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.record import Rec
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, span, window
 
 SIGNALS: dict[str, str] = {
-    "lk_version": "str: the version of lk; None if it does not say.",
+    "via": "str: how LiveKit was asked: lk, or api, straight from the controller; None if it could not be asked.",
+    "lk_version": "str: the version of lk; None if it does not say, or was not asked.",
     "found": "bool: the project has the agent; None if it could not be asked.",
     "id": "str: the cloud agent's id.",
     "name": "str: its dispatch name, '' for automatic dispatch; None if this lk does not tell.",
@@ -72,7 +73,6 @@ _ASLEEP_LIMIT = (
     "LiveKit gives no log of an agent that was shut down for inactivity: this tells that it sleeps now, nothing of the "
     "attempt"
 )
-INACTIVE = "shut down due to inactivity"
 # A log has no end: it is read until it is quiet, and not for long.
 LOG_S, QUIET_S = 10.0, 2.0
 LOG_BYTES = 4 * 1024 * 1024
@@ -95,9 +95,11 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     repeat = lk.command(options, "status", "versions", "logs")
     last = deadline - MARGIN_S
     try:
-        session = lk.open_session(options, last)
+        session = agent_via.open_session(options, last)
     except lk.LkError as error:
         signals = {**dict.fromkeys(SIGNALS), "configured_project": lk.configured_project(options)}
+        if error.reason == "unauthorized":
+            signals["credentials_accepted"] = False
         return unknown("agent", str(error), repeat=repeat, signals=signals)
     with ThreadPoolExecutor(3) as pool:
         log = pool.submit(_ask_log, session, min(last, time.monotonic() + LOG_S))
@@ -108,6 +110,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     log_read, status, versions = log.result(), asked_status.result(), asked_versions.result()
     seen: dict[str, Any] = {
         **dict.fromkeys(SIGNALS),
+        "via": agent_via.asked_by(options),
         "lk_version": ".".join(map(str, session.version)) if session.version else None,
         "id": session.agent_id,
         "logs": log_read.state,
@@ -126,21 +129,15 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
 
 def _ask(session: lk.Session, what: str, deadline: float) -> lk.Answer | lk.LkError:
     try:
-        return lk.read(session, what, deadline)
+        return agent_via.read(session, what, deadline)
     except lk.LkError as error:
         return error
 
 
 def _ask_log(session: lk.Session, deadline: float) -> _Log:
-    """Read the log until it is quiet: C(lk agent logs) follows it for as long as LiveKit lets it."""
+    """Read the log until it is quiet: LiveKit sends it for as long as there is a container."""
     try:
-        result = lk.call(
-            session,
-            ["logs"],
-            deadline,
-            limit_bytes=LOG_BYTES,
-            stop_when=lambda output, quiet_s: len(output) > 0 and quiet_s > QUIET_S,
-        )
+        result = agent_via.logs(session, deadline, quiet_s=QUIET_S, limit_bytes=LOG_BYTES)
         lines = agent_lines(result.stdout)
         if INACTIVE in result.stderr or INACTIVE in result.stdout:
             return _Log("asleep", [], [_ASLEEP_LIMIT])

@@ -23,6 +23,8 @@ SIGNALS: dict[str, str] = {
     "sessions": "int: rooms with at least one person, our own left out.",
     "waiting": "int: those of them in which a person is connected and no agent is.",
     "served": "int: those of them in which an agent is active.",
+    "served_by_agent": "int: rooms in which a person is with an agent that may be ours, even if it only just joins: "
+    "it has voiceops_agent_name, or tells no name; all agents, if that is not set.",
     "room": "str: the room examined: the longest waiting of the attempt's window, else the attempt's own.",
     "room_created_at": "str: when it was created, RFC 3339.",
     "room_older_than_token": "bool: it was created before the person's token was; None without a token, or if the "
@@ -220,6 +222,7 @@ def examine(
         "sessions": len(occupied),
         "waiting": sum(is_waiting(room) for room in occupied),
         "served": sum(any(agent["state"] == "ACTIVE" for agent in room["agents"]) for room in occupied),
+        "served_by_agent": sum(_is_served(room, options.get("agent_name") or "") for room in occupied),
         "room_full": _is_full(
             occupied, access.get("token_room"), client_access.identity_of(options.get("client_token"))
         ),
@@ -249,6 +252,16 @@ def examine(
         limits=limits,
         repeat=_REPEAT.replace("ROOM", shlex.quote(chosen["name"])),
     )
+
+
+def _is_served(room: Room, agent_name: str) -> bool:
+    """Whether an agent of that name, or one that may have it, is in the room or gets into it."""
+    names = [
+        agent["attributes"].get("lk.agent.name") or agent["attributes"].get("lk.agent_name")
+        for agent in room["agents"]
+        if agent["state"] != "DISCONNECTED"
+    ]
+    return any(not name or not agent_name or name == agent_name for name in names)
 
 
 def _told_by_room(room: Room, now: float) -> dict[str, Any]:

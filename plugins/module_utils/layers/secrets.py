@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layer C(secrets): which secrets the agent has, by C(lk agent secrets).
+"""The layer C(secrets): which secrets the agent has, by C(lk agent secrets), or without lk.
 
 Names and times only: their values never leave LiveKit.
 """
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import lk, process
+from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via, lk, process
 from ansible_collections.voiceops.livekit.plugins.module_utils.lk_output import moment
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
 SIGNALS: dict[str, str] = {
+    "via": "str: how LiveKit was asked: lk, or api, straight from the controller; None if it could not be asked.",
     "listed": "bool: LiveKit listed the agent's secrets; None if it could not be asked.",
     "names": "list: the secrets' names, without those that LiveKit sets itself.",
     "missing": "list: required names that are not among them.",
@@ -43,21 +44,26 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         reason = f"voiceops_required_secrets: expected a list of names, got {type(required).__name__}"
         return unknown("secrets", reason, repeat=repeat, signals=dict.fromkeys(SIGNALS))
     try:
-        answer = lk.read(lk.open_session(options, last), "secrets", last)
+        answer = agent_via.read(agent_via.open_session(options, last), "secrets", last)
     except lk.LkError as error:
         return unknown("secrets", str(error), repeat=repeat, signals=dict.fromkeys(SIGNALS))
-    return judge(secrets_of(answer), required, repeat)
+    found = judge(secrets_of(answer), required, repeat)
+    found["signals"]["via"] = agent_via.asked_by(options)
+    return found
 
 
 def secrets_of(answer: lk.Answer) -> dict[str, str | None]:
-    """Return when each secret was last set, by name; the time is RFC 3339, or None if it is not known."""
+    """Return when each secret was last set, by name; the time is RFC 3339, or None if it is not known.
+
+    Those that LiveKit gives are left out, as lk leaves them out.
+    """
     if answer.document is None:
         return {row["Name"]: moment(row.get("Updated At")) for row in answer.rows if row.get("Name")}
     items = answer.document.get("secrets")
     return {
         item["name"]: moment(item.get("updatedAt"))
         for item in (items if isinstance(items, list) else [])
-        if isinstance(item, dict) and isinstance(item.get("name"), str)
+        if isinstance(item, dict) and isinstance(item.get("name"), str) and item["name"] not in GIVEN_BY_LIVEKIT
     }
 
 

@@ -1,10 +1,14 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for sudo (1.9.16) that only lists, C(sudo -n -ll COMMAND); its first argument is C(pi.sudo)."""
+"""A stand-in for sudo (1.9.16) that lists, C(sudo -n -ll COMMAND), or runs, C(sudo -n COMMAND), without a prompt.
+
+Its first argument is C(pi.sudo). What it runs knows by C(SUDO_UID), as under the real one, that it may.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
 RULE = """\
@@ -19,12 +23,15 @@ Sudoers entry: /etc/sudoers.d/010_pi-nopasswd
 
 def main(kind: str, arguments: list[str]) -> int:
     """Answer as sudo would, and give its exit code."""
-    if arguments[:2] != ["-n", "-ll"] or len(arguments) < 3:
-        print("sudo: this stand-in only lists", file=sys.stderr)
+    lists = arguments[1:2] == ["-ll"]
+    if arguments[:1] != ["-n"] or len(arguments) < 2 + lists:
+        print("sudo: this stand-in asks no questions: it needs -n and a command", file=sys.stderr)
         return 1
     if kind == "password":
         print("sudo: a password is required", file=sys.stderr)
         return 1
+    if not lists:
+        os.execvpe(arguments[1], arguments[1:], {**os.environ, "SUDO_UID": "1000"})
     print(RULE.format(command=" ".join(arguments[2:])))
     return 0
 

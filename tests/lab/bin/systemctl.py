@@ -1,23 +1,25 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for systemctl (systemd 252): show, is-active, cat and --version, over a JSON file.
+"""A stand-in for systemctl (systemd 252): show, is-active, cat, start, restart, reset-failed and --version.
 
-Its first argument is the file: unit name to properties in the order of the real one; a property whose name ends in
+Its first argument is a JSON file: unit name to properties in the order of the real one; a property whose name ends in
 C(Timestamp) is in epoch seconds, or null; a list has a line for each of its items. A unit that is not in the file is
-not found.
+not found. What changes a unit needs sudo, and changes the file; C(_starts) says whether the unit can be started.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from typing import Any, NoReturn
 
 Properties = dict[str, Any]
 
+HANGS_S = 300.0
 VERSION = "systemd 252 (252.39-1~deb12u1)\n+PAM +AUDIT +SELINUX +APPARMOR +SECCOMP default-hierarchy=unified"
 
 
@@ -88,6 +90,8 @@ def show(properties: Properties, options: argparse.Namespace) -> None:
     """Print the properties; those asked for by name are printed even if they are empty."""
     asked = {name for names in options.property for name in names.split(",")}
     for name, value in properties.items():
+        if name.startswith("_"):
+            continue
         for each in value if isinstance(value, list) else [value]:
             text = text_of(name, each, options.timestamp)
             if name in asked or (not asked and (text or options.all)):
@@ -111,10 +115,39 @@ def cat(units: list[Properties]) -> int:
     return 0
 
 
+def change(verb: str, names: list[str], known: dict[str, Properties]) -> int:
+    """Start, restart or reset units; give the exit code."""
+    for name in names:
+        if "SUDO_UID" not in os.environ:
+            _fail(f"Failed to {verb} {name}: Interactive authentication required.")
+        if name not in known:
+            _fail(f"Failed to {verb} {name}: Unit {name} not found.", 5)
+        unit = known[name]
+        if verb == "reset-failed":
+            unit.update(ActiveState="inactive", SubState="dead", Result="success", NRestarts=0)
+        elif unit.get("_starts") == "hangs":
+            time.sleep(HANGS_S)
+        elif unit.get("_starts", True):
+            now = time.time()
+            unit.update(ActiveState="active", SubState="running", Result="success", MainPID=913, ExecMainPID=913)
+            unit.update(ExecMainStartTimestamp=now, ActiveEnterTimestamp=now, StateChangeTimestamp=now)
+        else:
+            unit.update(ActiveState="failed", SubState="failed", Result="exit-code", ExecMainStatus=1)
+    return 0
+
+
 def main(path: str, arguments: list[str]) -> int:
     """Answer as systemctl would of the units in a file, and give its exit code."""
     with open(path, encoding="utf-8") as file:
-        return answer(json.load(file), arguments)
+        known = json.load(file)
+    before = json.dumps(known)
+    code = answer(known, arguments)
+    after = json.dumps(known)
+    if after != before:
+        with open(f"{path}.new", "w", encoding="utf-8") as file:
+            file.write(after)
+        os.replace(f"{path}.new", path)
+    return code
 
 
 def answer(known: dict[str, Properties], arguments: list[str]) -> int:
@@ -123,11 +156,14 @@ def answer(known: dict[str, Properties], arguments: list[str]) -> int:
     if options.version:
         print(VERSION)
         return 0
-    if options.verb not in ("show", "is-active", "cat"):
+    changes = options.verb in ("start", "restart", "reset-failed")
+    if options.verb not in ("show", "is-active", "cat") and not changes:
         _fail(f"Unknown command verb {options.verb}.")
     if not options.units:
         _fail("Too few arguments.")
     names = [name if "." in name else f"{name}.service" for name in options.units]
+    if changes:
+        return change(options.verb, names, known)
     units = [known.get(name) or missing(name) for name in names]
     if options.verb == "is-active":
         return is_active(units, options.quiet)

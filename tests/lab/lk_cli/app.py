@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import sys
@@ -20,7 +21,14 @@ from lab.lk_cli.output import JSON_SINCE, LkError, Output, PanicError, Version
 from lab.lk_cli.project import Toml, check_subdomain, resolve
 from lab.lk_cli.run import Run
 
-SDK_VERSIONS = {"2.5.6": "2.11.3", "2.13.2": "2.13.3", "2.16.4": "2.16.4", "2.18.2": "2.18.1"}
+SDK_VERSIONS = {
+    "2.5.6": "2.11.3",
+    "2.12.9": "2.12.9",
+    "2.13.0": "2.12.9",
+    "2.13.2": "2.13.3",
+    "2.16.4": "2.16.4",
+    "2.18.2": "2.18.1",
+}
 """The versions of C(lk) that this stand-in can be, and the SDK that each is built with."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
@@ -39,6 +47,9 @@ def main(arguments: list[str]) -> int:
 def answer(arguments: list[str]) -> int:
     """Do what the arguments say, with this process' output, environment and current folder; give the exit code."""
     version = os.environ.get("LAB_LK_VERSION", "2.13.2")
+    if "LAB_LK_CALLS" in os.environ:
+        with open(os.environ["LAB_LK_CALLS"], "a", encoding="utf-8") as file:
+            file.write(json.dumps(arguments) + "\n")
     try:
         if version not in SDK_VERSIONS:
             raise LkError(f"LAB_LK_VERSION: expected one of {', '.join(SDK_VERSIONS)}, got {version}")
@@ -82,7 +93,7 @@ def _root(arguments: list[str], version: str) -> int:
         print(page)
         raise
     if parsed.values.get("version"):
-        print(f"lk version {version}")
+        print(f"lk version {'2.12.9' if version == '2.13.0' else version}")
         return 0
     if parsed.values.get("help") or not parsed.rest:
         print(page)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
 import tarfile
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.lk_cli.client import CallError
-from lab.lk_cli.output import LkError
+from lab.lk_cli.output import LkError, ask
 from lab.lk_cli.run import Run
 from lab.lk_cli.secrets import given_secrets
 
@@ -50,6 +51,8 @@ def deploy(run: Run) -> None:
     if run.out.version < (2, 6, 2):
         run.out.status(f"Updated agent [{agent_id}]")
     run.out.status("Deployed agent")
+    if run.out.version == (2, 13, 0) and ask("Agent deploying. Would you like to view logs?"):
+        raise LkError("the stand-in shows no logs after a deploy")
 
 
 def _unknown_language() -> str:
@@ -88,9 +91,15 @@ def _deploy(run: Run, agent_id: str, deployment: str, given: list[dict[str, Any]
     if not answer["success"]:
         raise LkError(f"failed to deploy agent: {answer['message']}")
     run.client.upload(answer[upload], _archive(run.directory))
-    names = (vertex["name"] for step in run.client.build(agent_id, deployment) for vertex in step.get("vertexes", ()))
-    for number, name in enumerate(names, 1):
-        print(f"#{number} {name}\n#{number} DONE 0.0s\n", file=sys.stderr)
+    numbers: dict[str, int] = {}
+    for step in run.client.build(agent_id, deployment):
+        for vertex in step.get("vertexes", ()):
+            number = numbers.setdefault(vertex["digest"], len(numbers) + 1)
+            done = f"#{number} DONE 0.0s\n" if "completed" in vertex else ""
+            print(f"#{number} {vertex['name']}\n{done}", file=sys.stderr, end="\n" if done else "")
+        for log in step.get("logs", ()):
+            text = base64.b64decode(log["data"]).decode(errors="replace").rstrip("\n")
+            print(f"#{numbers[log['vertex']]} 0.1 {text}", file=sys.stderr)
 
 
 def _language(directory: Path) -> str:

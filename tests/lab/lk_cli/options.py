@@ -90,7 +90,7 @@ def commands(version: Version) -> dict[str, Command]:
     deploy = (
         *((*_ATTRIBUTES, Flag("no-default-attributes", kind="bool"), _DEPLOYMENT) if new else ()),
         *((Flag("region"),) if version >= SKIPS_PROMPTS_SINCE else ()),
-        *((_SILENT,) if (2, 13, 2) <= version < (2, 16, 5) else ()),
+        *((_SILENT,) if version == (2, 13, 0) or (2, 13, 2) <= version < (2, 16, 5) else ()),
     )
     known = (
         Command(

@@ -15,6 +15,7 @@ import yaml
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.voiceops.livekit.plugins.action import incident as action
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import ending
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "incidents"
 STARTED_AT = 1770418152.48
@@ -23,7 +24,7 @@ STARTED_AT = 1770418152.48
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(action, "Display", lambda: SimpleNamespace(display=lines.append))
+    monkeypatch.setattr(ending, "Display", lambda: SimpleNamespace(display=lines.append))
     return lines
 
 

@@ -135,6 +135,7 @@ def test_a_person_waits_alone() -> None:
         "sessions": 1,
         "waiting": 1,
         "served": 0,
+        "served_by_agent": 0,
         "room": "r; 1",
         "room_created_at": rfc3339(NOW - 600),
         "waiting_since": rfc3339(NOW - 540),
@@ -175,6 +176,24 @@ def test_a_served_person_does_not_wait() -> None:
     signals = look(room("r", someone(-540, "STANDARD", "ACTIVE", MICROPHONE), agents=(agent("JOINED"),)))["signals"]
     assert (signals["waiting"], signals["served"], signals["agent_state"]) == (0, 0, "JOINED")
     assert (signals["waiting_since"], signals["waiting_seconds"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "attributes", "served"),
+    [
+        ("voice", "ACTIVE", {"lk.agent.name": "voice"}, 1),
+        ("voice", "JOINING", {"lk.agent_name": "voice"}, 1),
+        ("voice", "ACTIVE", {}, 1),
+        ("voice", "ACTIVE", {"lk.agent.name": "another"}, 0),
+        ("", "ACTIVE", {"lk.agent.name": "another"}, 1),
+        ("voice", "DISCONNECTED", {"lk.agent.name": "voice"}, 0),
+    ],
+)
+def test_whom_a_repair_of_our_agent_might_cut_off(
+    wanted: str, state: str, attributes: dict[str, str], served: int
+) -> None:
+    served_room = room("r", someone(-540), agents=({**agent(state), "attributes": attributes},))
+    assert look(served_room, agent_name=wanted)["signals"]["served_by_agent"] == served
 
 
 def test_dispatches_that_could_not_be_listed_are_not_none() -> None:

@@ -107,6 +107,17 @@ def test_a_body_that_breaks_off_is_kept(listen: Callable[..., int]) -> None:
     port = listen(lambda c: answered(c, b"HTTP/1.1 500 Oops\r\nContent-Length: 99\r\n\r\n{"))
     exchange = ask(f"http://127.0.0.1:{port}")
     assert (exchange.status, exchange.body, exchange.truncated, exchange.failure) == (500, "{", True, None)
+    assert exchange.broken is True
+
+
+def test_a_body_that_falls_silent_is_read_no_further(listen: Callable[..., int]) -> None:
+    def talk(connection: socket.socket) -> None:
+        answered(connection, b"HTTP/1.1 200 OK\r\n\r\nfirst")
+        hold(connection)
+
+    exchange = ask(f"http://127.0.0.1:{listen(talk)}", quiet_s=0.2)
+    assert (exchange.body, exchange.truncated, exchange.broken, exchange.failure) == ("first", True, False, None)
+    assert exchange.ended_at - exchange.started_at < AMPLE_S
 
 
 def test_a_chunked_body_that_breaks_off_is_kept(listen: Callable[..., int]) -> None:

@@ -25,6 +25,7 @@ RULE = {
     "because": "It is {{ agent.status }}.",
 }
 REMEDY = {"id": "mend", "title": "Mend it", "command": "mend {{ agent.id }}", "unattended": True}
+UNDOABLE = {"role": "", "group": "", "options": {}, "first": [], "cuts_sessions": False, "harmless": False}
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_rule_gets_all_its_keys(folder):
         "remedy_when": [],
         "advice": "",
         "unattended": "",
-        "remedy": {**REMEDY, "unattended": "yes", "file": "remedies.yml"},
+        "remedy": {**REMEDY, **UNDOABLE, "unattended": "yes", "file": "remedies.yml"},
         "file": "01.yml",
     }
 
@@ -106,6 +107,11 @@ def test_a_broken_rule_is_refused_and_named(folder, content, told):
         ({"unattended": "maybe"}, "remedies.yml: mend: unattended: expected one of yes, guard, no, got 'maybe'"),
         ({"command": "mend {{ agent.no_such }}"}, "remedies.yml: mend: command:"),
         ({"command": None}, "remedies.yml: mend: command: expected a text, got None"),
+        ({"role": "mend"}, "remedies.yml: mend: group: expected one of localhost, lk_control"),
+        ({"first": ["mend"]}, "remedies.yml: mend: first: expected one of"),
+        ({"options": {"name": 1}}, "remedies.yml: mend: options: expected texts, got 1"),
+        ({"options": {"name": "{{ agent.no_such }}"}}, "remedies.yml: mend: options:"),
+        ({"harmless": "very"}, "remedies.yml: mend: harmless: expected yes or no, got 'very'"),
     ],
 )
 def test_a_broken_remedy_is_refused_and_named(folder, keys, told):

@@ -1,0 +1,38 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows in one line how far an agent came in a dispatch test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import DEADLINE_S, from_waiting_room
+from ansible_collections.voiceops.livekit.plugins.module_utils.verification import verification
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of the same name."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the module promises, and show the line."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, args = self.validate_argument_spec(
+            argument_spec={
+                "client": {"type": "dict", "required": True},
+                "dispatch": {"type": "dict"},
+                "deadline": {"type": "float", "default": DEADLINE_S},
+            }
+        )
+        record = args["dispatch"] or from_waiting_room(args["client"], args["deadline"])
+        if args["client"]["state"] == "unknown" and not args["dispatch"]:
+            record["summary"] = args["client"]["summary"]
+        found = verification(record)
+        Display().display(f"\n{found['line']}\n")
+        result.update(found, changed=False)
+        return result

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A durable lock on one agent: a file that names its holder and survives a killed run.
+
+The lock of a run of this host that is dead is taken over at once; whether a run of another host is dead cannot be
+known, so its lock is taken over after a stated time. A takeover is told, never silent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, rfc3339
+
+EXPIRES_S = 3600.0
+_PS_S = 5.0
+
+Holder = dict[str, Any]
+
+
+class Taken(NamedTuple):
+    """Whether the lock is ours now; C(sentence) tells who holds it, or from whom it was taken over."""
+
+    ours: bool
+    sentence: str = ""
+
+
+def slug(agent: str) -> str:
+    """Return an agent's name as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", agent).strip("-.")[:100] or "agent"
+
+
+def holder(run_id: str, pid: int, now: float) -> Holder:
+    """Say who this run is: host, pid, when that process began, user, since, run."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return {
+        "host": socket.gethostname(),
+        "pid": pid,
+        "pid_began": began(pid),
+        "user": user,
+        "since": rfc3339(now),
+        "run": run_id,
+    }
+
+
+def began(pid: int) -> str | None:
+    """When a process began, as ps(1) tells it; empty if there is no such process, None if ps cannot be asked.
+
+    A process id alone could be somebody else's by now.
+    """
+    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+    try:
+        argv = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]
+        shown = run(argv, deadline=time.monotonic() + _PS_S, env=env)
+    except ProgramError:
+        return None
+    if shown.timed_out or (shown.returncode != 0 and shown.stderr.strip()):
+        return None
+    state, _space, since = " ".join(shown.stdout.split()).partition(" ")
+    # What is dead and not yet buried is gone, too.
+    return "" if state.startswith("Z") else since
+
+
+def take(folder: Path, agent: str, mine: Holder, now: float, expires_s: float = EXPIRES_S) -> Taken:
+    """Take the lock of C(agent) in C(folder), which is made if missing. Raises OSError if it cannot be written."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = _path(folder, agent)
+    with _alone(folder, agent):
+        theirs = read(folder, agent)
+        if theirs is None:
+            _create(path, mine)
+            return Taken(True)
+        if theirs.get("run") == mine["run"]:
+            return Taken(True)
+        why = _why_stale(theirs, mine["host"], now, expires_s)
+        if not why:
+            told = describe(theirs)
+            expiry = "" if theirs.get("host") == mine["host"] else f" Its lock expires {expires_s:g} s after that."
+            return Taken(False, f"{told[0].upper()}{told[1:]} is at work on this agent: {path}.{expiry}")
+        path.unlink()
+        _create(path, mine)
+        return Taken(True, f"The lock was taken over from {describe(theirs)}: {why}.")
+
+
+def release(folder: Path, agent: str, run_id: str) -> bool:
+    """Give the lock back if it is this run's; say whether it was. Raises OSError if it cannot be removed."""
+    with _alone(folder, agent):
+        theirs = read(folder, agent)
+        if theirs is None or theirs.get("run") != run_id:
+            return False
+        _path(folder, agent).unlink()
+        return True
+
+
+def read(folder: Path, agent: str) -> Holder | None:
+    """Return who holds the lock; None if nobody does. One that cannot be read has an unknown holder."""
+    try:
+        found = json.loads(_path(folder, agent).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def describe(theirs: Mapping[str, Any]) -> str:
+    """Name a holder in words."""
+    if not theirs.get("run"):
+        return "an unknown run (its lock cannot be read)"
+    where = f"{theirs.get('user')}@{theirs.get('host')}"
+    return f"run {theirs['run']} of {where} (pid {theirs.get('pid')}, since {theirs.get('since')})"
+
+
+def _why_stale(theirs: Mapping[str, Any], host: str, now: float, expires_s: float) -> str:
+    """Say why a holder counts as gone; empty if it does not."""
+    since = parse_time(theirs.get("since"))
+    if theirs.get("host") == host and isinstance(theirs.get("pid"), int):
+        is_now = began(theirs["pid"])
+        if is_now == "":
+            return "that process is gone"
+        if is_now and theirs.get("pid_began") and is_now != theirs["pid_began"]:
+            return "that process is gone, and its id belongs to another one"
+        return ""
+    if since is not None and now - since > expires_s:
+        return f"it is older than {expires_s:g} s, and whether it still runs cannot be seen from here"
+    return ""
+
+
+def _path(folder: Path, agent: str) -> Path:
+    return folder / f"{slug(agent)}.lock"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, agent: str) -> Iterator[None]:
+    """Keep other processes of this host out while the lock's file is read and changed."""
+    guard = os.open(folder / f".{slug(agent)}.guard", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(guard)
+
+
+def _create(path: Path, mine: Holder) -> None:
+    """Make the lock's file with its content in one step; raises FileExistsError if another host was faster."""
+    part = path.with_name(f".{path.name}.{mine['pid']}.part")
+    part.unlink(missing_ok=True)
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        json.dump(mine, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    try:
+        os.link(part, path)
+    finally:
+        part.unlink()

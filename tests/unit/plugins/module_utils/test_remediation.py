@@ -1,0 +1,206 @@
+# Copyright (c) 2026 voiceops.livekit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is planned for which diagnosis, what may be done of it, and what counts as a proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.voiceops.livekit.plugins.module_utils import remediation
+from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
+from ansible_collections.voiceops.livekit.plugins.module_utils.remediation import Start
+from ansible_collections.voiceops.livekit.plugins.module_utils.rules import load
+
+from ...evidence import ASLEEP, CONTEXT, NO_AGENT_CAME, NOT_PROBED, STAYS_ASLEEP, edge_error, evidence
+
+RULES = load(str(Path(__file__).resolve().parents[4] / "roles" / "classify" / "files" / "rules"))
+HOSTS = {"lk_control": "mac", "voice_service": "pi-hub", "voice_tunnel": "mac"}
+DOWN = {
+    "service": {"active": False, "active_state": "inactive", "sub_state": "dead", "port_open": False},
+    **edge_error("ERR_NGROK_8012", 502),
+}
+QUOTA = edge_error("ERR_NGROK_727", 403)
+
+
+def diagnosed(*changes: dict[str, Any]) -> dict[str, Any]:
+    records = evidence(*changes)
+    return {"incident_id": "now", "evidence": records, **CONTEXT, **classify(records, RULES, CONTEXT)}
+
+
+DORMANT = diagnosed(ASLEEP, NO_AGENT_CAME, STAYS_ASLEEP)
+HEALTHY_NOW = diagnosed()
+
+
+def begin(incident: dict[str, Any] = DORMANT, **start: Any) -> dict[str, Any]:
+    return remediation.begin(incident, RULES, Start("run", **{"hosts": HOSTS, "approved": True, **start}))
+
+
+def after_acts(*remedies: str, incident: dict[str, Any] = DORMANT) -> dict[str, Any]:
+    found = begin(incident)
+    for remedy in remedies:
+        found = remediation.step(found, at="t", what="w", remedy=remedy, outcome="started")
+        found = remediation.acted(found, remedy, "done", 1.0, ["line"])
+    return found
+
+
+def ending(found: dict[str, Any], judged: dict[str, Any], *, last: bool = True) -> dict[str, Any]:
+    return remediation.verified(found, remediation.proof(found, judged), last=last)
+
+
+def test_the_smallest_remedy_comes_first() -> None:
+    found = begin()
+    assert (found["verdict"], found["cause"]) == (None, "cloud_agent_dormant_no_wake")
+    assert [(each["remedy"], each["host"]) for each in found["plan"]] == [
+        ("redispatch", "localhost"),
+        ("restart_agent", "mac"),
+        ("redeploy_agent", "mac"),
+    ]
+    assert (found["before"]["joined"], found["before"]["cause"]) == (False, "confirmed")
+
+
+def test_a_remedy_of_one_step_gets_its_options_and_its_host() -> None:
+    (only,) = begin(diagnosed(DOWN), approved=False)["plan"]
+    assert (only["remedy"], only["role"], only["host"]) == ("start_service", "systemd_unit", "pi-hub")
+    assert only["options"] == {"systemd_unit_name": "proto-trainer-next", "systemd_unit_state": "started"}
+    assert (only["permitted"], only["cuts_sessions"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("incident", "start", "verdict", "told"),
+    [
+        (HEALTHY_NOW, {}, "not_needed", "finds no fault"),
+        (diagnosed(ASLEEP, NOT_PROBED), {}, "needs_human", "a suspected one is never acted on"),
+        (diagnosed(QUOTA), {}, "needs_human", "Only a person can repair this: Wait until the quota"),
+        (DORMANT, {"hosts": {}}, "blocked", "restart_agent runs on a host of lk_control, and the inventory has none"),
+        (DORMANT, {"check_mode": True}, "planned", "nothing was done"),
+        (DORMANT, {"approved": False}, "needs_approval", "restart_agent needs approval: -e voiceops_approve=true, or"),
+        (DORMANT, {"approved": False, "allowed": ["redeploy_agent"]}, "needs_approval", "restart_agent needs"),
+        (
+            DORMANT,
+            {"based_on": {"incident_id": "old", "verdict": diagnosed(DOWN)["verdict"]}},
+            "blocked",
+            "Incident old found service_down, but a fresh diagnosis finds cloud_agent_dormant_no_wake",
+        ),
+        (HEALTHY_NOW, {"based_on": {"incident_id": "old", **DORMANT}}, "not_needed", "finds no fault"),
+    ],
+    ids=["healthy", "suspected", "no remedy", "no host", "check", "not approved", "partly", "another cause", "gone"],
+)
+def test_when_nothing_is_done(incident: dict[str, Any], start: dict[str, Any], verdict: str, told: str) -> None:
+    found = begin(incident, **start)
+    assert found["verdict"] == verdict
+    assert told in " ".join(found["because"])
+
+
+def test_a_remedy_that_was_allowed_by_name_needs_no_approval() -> None:
+    found = begin(approved=False, allowed=["restart_agent"])
+    assert found["verdict"] is None
+    assert [each["permitted"] for each in found["plan"]] == [True, True, False]
+
+
+def test_an_earlier_incident_of_the_same_cause_is_gone_on_with() -> None:
+    found = begin(based_on={"incident_id": "old", "verdict": DORMANT["verdict"]})
+    assert (found["verdict"], found["based_on"]) == (None, "old")
+
+
+def test_an_ending_is_not_changed_any_more() -> None:
+    found = remediation.close(begin(HEALTHY_NOW), "broken", "later")
+    assert (found["verdict"], "later" in found["because"]) == ("not_needed", False)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "served", "told"),
+    [
+        ("redispatch", 3, ""),
+        ("restart_agent", 0, ""),
+        ("restart_agent", 1, "1 session with people in would be cut off by restart_agent."),
+        ("restart_agent", 2, "2 sessions with people in would be cut off by restart_agent."),
+        ("restart_agent", None, "is not known (LiveKit answered 429), and they might be cut off."),
+    ],
+)
+def test_nobody_who_is_served_is_cut_off(remedy: str, served: int | None, told: str) -> None:
+    each = next(each for each in begin()["plan"] if each["remedy"] == remedy)
+    client = {"signals": {"served_by_agent": served}, "limits": ["LiveKit answered 429."]}
+    said = remediation.live_sessions(each, client)
+    assert said.endswith(told)
+    assert bool(said) == bool(told)
+
+
+def test_without_a_fresh_look_nobody_may_be_cut_off() -> None:
+    assert "LiveKit was not asked" in remediation.live_sessions(begin()["plan"][1], None)
+
+
+def test_an_act_is_noted_before_it_is_done_and_its_end_after_it() -> None:
+    found = remediation.step(begin(), at="t", what="w", remedy="restart_agent", outcome="started")
+    (started,) = found["steps"]
+    assert (started["outcome"], started["took_s"]) == ("started", None)
+    (done,) = remediation.acted(found, "restart_agent", "done", 1.5, ["x"])["steps"]
+    assert (done["outcome"], done["took_s"], done["output"]) == ("done", 1.5, ["x"])
+
+
+def test_a_repair_is_one_if_the_cause_is_gone_and_an_agent_joins() -> None:
+    found = ending(after_acts("restart_agent"), HEALTHY_NOW, last=False)
+    assert (found["verdict"], found["because"][-1]) == ("repaired", "What helped: restart_agent.")
+    assert (found["before"]["joined"], found["after"]["joined"]) == (False, True)
+    assert (found["before"]["cause"], found["after"]["cause"]) == ("confirmed", "ruled_out")
+
+
+def test_an_agent_that_joins_before_anything_was_changed_needed_no_repair() -> None:
+    found = ending(begin(), HEALTHY_NOW, last=False)
+    assert found["verdict"] == "not_needed"
+    assert "It can be woken now" in found["because"][-1]
+
+
+def test_a_cold_first_start_is_a_repair_too() -> None:
+    slow = diagnosed(ASLEEP, {"dispatch": {"joined_after_s": 19.0, "retry_joined_after_s": 1.0}})
+    assert slow["verdict"]["id"] == "cloud_cold_start_slow"
+    assert ending(after_acts("restart_agent"), slow)["verdict"] == "repaired"
+
+
+@pytest.mark.parametrize("changes", [{"left_again": True}, {"joined_after_s": 19.0}], ids=["left", "no second time"])
+def test_an_agent_that_comes_once_and_not_again_is_no_proof(changes: dict[str, Any]) -> None:
+    found = ending(after_acts("restart_agent"), HEALTHY_NOW | {"evidence": evidence({"dispatch": changes})})
+    assert found["verdict"] == "needs_human"
+    assert "An agent joined once, and not again" in found["because"][0]
+
+
+def test_the_next_remedy_is_tried_only_if_the_cause_still_holds() -> None:
+    assert ending(after_acts("restart_agent"), DORMANT, last=False)["verdict"] is None
+
+
+def test_an_agent_that_runs_and_takes_no_job_is_still_the_agents_fault() -> None:
+    runs = diagnosed(NO_AGENT_CAME, {"dispatch": {"agent_status_after": "Running"}})
+    assert runs["verdict"]["id"] == "agent_running_not_dispatched"
+    found = ending(after_acts("restart_agent"), runs, last=False)
+    assert (found["verdict"], found["after"]["cause"]) == (None, "ruled_out")
+
+
+@pytest.mark.parametrize(
+    ("acts", "verdict"),
+    [
+        ((), "not_repaired"),
+        (("redispatch",), "not_repaired"),
+        (("redispatch", "restart_agent"), "not_repaired"),
+        (("restart_agent", "redeploy_agent"), "needs_human"),
+    ],
+)
+def test_when_the_remedies_are_used_up(acts: tuple[str, ...], verdict: str) -> None:
+    found = ending(after_acts(*acts), DORMANT)
+    assert found["verdict"] == verdict
+    assert "Tried in vain: " in found["because"][-1]
+
+
+def test_another_cause_that_the_repaired_one_hid_is_told() -> None:
+    found = ending(after_acts("restart_agent"), diagnosed(DOWN))
+    assert found["verdict"] == "not_repaired"
+    assert "Another one shows now: The service is not running (service_down)." in found["because"][-1]
+    assert remediation.proof(found, diagnosed(DOWN)).helped is True
+
+
+def test_what_is_not_proven_is_no_repair_and_ends_it() -> None:
+    found = ending(after_acts("restart_agent"), diagnosed(NOT_PROBED), last=False)
+    assert found["verdict"] == "needs_human"
+    assert "not proven" in found["because"][0]

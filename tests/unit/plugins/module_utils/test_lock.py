@@ -63,7 +63,7 @@ def test_the_lock_of_a_run_of_this_host_that_was_killed_is_taken_over_and_that_i
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run(
-        [sys.executable, "-u", "-c", script, tmp_path, AGENT],
+        [sys.executable, "-c", script, tmp_path, AGENT],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
@@ -115,8 +115,9 @@ def test_of_many_processes_at_once_exactly_one_gets_it_even_from_a_dead_one(tmp_
     script = (
         "import os, signal, sys; from pathlib import Path; signal.alarm(60)\n"
         "from ansible_collections.voiceops.livekit.plugins.module_utils import lock\n"
-        "sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.readline()\n"
-        "print(lock.take(Path(sys.argv[1]), sys.argv[2], lock.holder(sys.argv[3], os.getpid(), 1e9), 1e9).ours)\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "mine = lock.holder(sys.argv[3], os.getpid(), 1e9)\n"
+        "print(lock.take(Path(sys.argv[1]), sys.argv[2], mine, 1e9).ours, flush=True)\n"
         "sys.stdin.readline()"
     )
     rivals = [

@@ -14,7 +14,7 @@ demo: .venv/installed system ## replay the incident on this machine and diagnose
 demo-repair: .venv/installed system ## replay the incident, repair it and prove that
 	@tests/demo "$(SCENARIO)" remediate -e voiceops_approve=true
 
-test: .venv/installed .venv/awx system ansible-units ## every test: units, integration, scenarios
+test: .venv/installed .venv/awx system parts ansible-units ## every test: units, integration, scenarios
 	@python -m pytest --numprocesses auto --dist worksteal
 
 scenarios: .venv/installed ## judge the bank of known answers, or your own: BANK=folder
@@ -51,7 +51,7 @@ clean: ## remove what was made here
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 # --- what the targets above are made of ---
-.PHONY: system tarball ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansible-sanity ansible-units importer
+.PHONY: system parts tarball ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansible-sanity ansible-units importer
 
 .venv/installed: requirements/dev.lock
 .venv-importer/installed: requirements/importer.lock
@@ -70,6 +70,9 @@ clean: ## remove what was made here
 
 system:
 	@tests/system-packages
+
+parts: .venv/installed system
+	@python -m parts
 
 tarball: .venv/installed
 	@rm -rf dist

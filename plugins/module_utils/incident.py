@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import whole_file
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
@@ -111,7 +112,7 @@ def write(incident: Incident, artifacts: str, renderers: Mapping[str, Renderer])
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = root / incident["incident_id"]
     folder.mkdir(mode=0o700)
-    _write_file(folder / RECORD, json.dumps(incident, indent=2, ensure_ascii=False) + "\n")
+    whole_file.write(folder / RECORD, json.dumps(incident, indent=2, ensure_ascii=False) + "\n")
     problems = _render(folder, incident, renderers)
     try:
         _point(root / LATEST, folder.name)
@@ -148,7 +149,7 @@ def update(
     errors = validate(incident)
     if errors:
         raise ValueError(" ".join(errors))
-    _write_file(place / RECORD, json.dumps(incident, indent=2, ensure_ascii=False) + "\n")
+    whole_file.write(place / RECORD, json.dumps(incident, indent=2, ensure_ascii=False) + "\n")
     return incident, _render(place, incident, renderers)
 
 
@@ -162,7 +163,7 @@ def _render(folder: Path, incident: Incident, renderers: Mapping[str, Renderer])
     problems = []
     for name, render in renderers.items():
         try:
-            _write_file(folder / name, render(incident))
+            whole_file.write(folder / name, render(incident))
         except Exception as exc:  # whatever a report breaks on, the record is already safe
             problems.append(f"{name} could not be written ({type(exc).__name__}: {exc}); incident.json is complete.")
     return problems
@@ -235,27 +236,13 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _write_file(path: Path, text: str) -> None:
-    """Write a file for its owner alone that is either complete or absent."""
-    part = path.with_name(f".{path.name}.part")
-    # A killed run may have left it.
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "wb") as stream:
-        # A lone surrogate, left by broken UTF-8, has no bytes of its own; its escape is valid in JSON.
-        stream.write(text.encode("utf-8", errors="backslashreplace"))
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
-
-
 def _point(link: Path, target: str) -> None:
     """Make C(link) point to its neighbour C(target) in one step; a file with the name where links are impossible."""
     part = link.with_name(f".{link.name}.{target}")
     try:
         os.symlink(target, part)
     except (OSError, NotImplementedError):
-        _write_file(part, f"{target}\n")
+        whole_file.write(part, f"{target}\n")
     try:
         os.replace(part, link)
     except OSError:

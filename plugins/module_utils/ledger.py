@@ -13,11 +13,11 @@ killed run), C(helped) or C(failed).
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import whole_file
 from ansible_collections.voiceops.livekit.plugins.module_utils.lock import slug
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
 
@@ -73,13 +73,7 @@ def write(folder: Path, agent: str, entries: Iterable[Entry], now: float) -> Non
     """Replace the file at once, and keep the last 30 days. Raises OSError if it cannot be written."""
     path = path_of(folder, agent)
     kept = [entry for entry in entries if entry["at"] > now - KEEP_S]
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        json.dump(kept, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
+    whole_file.write(path, json.dumps(kept, indent=1))
 
 
 def started(entries: Iterable[Entry], entry: Mapping[str, Any], now: float) -> list[Entry]:

@@ -19,6 +19,7 @@ def write(path: Path, text: str, mode: int = 0o600) -> None:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
             # Whatever the umask says, since others may have to read it.
             os.fchmod(stream.fileno(), mode)
+            # A lone surrogate, left by broken UTF-8, has no bytes of its own; its escape is valid in JSON.
             stream.write(text.encode("utf-8", errors="backslashreplace"))
             stream.flush()
             os.fsync(stream.fileno())

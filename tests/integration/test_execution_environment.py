@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
-COLLECTIONS = PROJECT / "playbooks/collections"
-COLLECTION = COLLECTIONS / "ansible_collections/voiceops/livekit"
+
+COLLECTION = PROJECT / "ansible_collections/voiceops/livekit"
 NEEDED = set(tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"])
 CORE = {requirement for requirement in NEEDED if requirement.startswith("ansible-core")}
 # name [platform:…], as bindep has it.
@@ -61,7 +61,12 @@ def test_lk_can_be_taken_in_by_removing_the_comment_signs() -> None:
 @pytest.mark.skipif(BUILDER is None, reason="left out: what ansible-builder reads, since it is not installed")
 def test_ansible_builder_lists_it() -> None:
     told = subprocess.run(
-        [str(BUILDER), "introspect", "--sanitize", COLLECTIONS], capture_output=True, text=True, timeout=60, check=True
+        [str(BUILDER), "introspect", "--sanitize", "."],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     ).stdout
     listed = yaml.safe_load(told)
     # What ansible-core brings by itself, it leaves out.

@@ -138,13 +138,21 @@ def test_people_in_a_session_are_not_disturbed_and_are_a_test_themselves(
     assert "dispatch probe" not in (play.artifacts / "probes.json").read_text(encoding="utf-8")
 
 
-def test_a_host_that_sleeps_leaves_its_layers_unknown_which_is_no_failure(lab: Callable[[Any], Lab]) -> None:
-    running = lab("healthy")
-    asleep = running.scratch / "asleep.yml"
+@pytest.fixture
+def asleep(tmp_path: Path) -> str:
+    """An inventory beside the lab's, whose Mac does not answer."""
+    path = tmp_path / "asleep.yml"
     mac = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
-    asleep.write_text(json.dumps({"lk_control": {"hosts": {"mac": mac}}}), encoding="utf-8")
+    path.write_text(json.dumps({"lk_control": {"hosts": {"mac": mac}}}), encoding="utf-8")
+    return str(path)
 
-    plays = [canary(running, "-i", str(asleep)) for _time in range(2)]
+
+def test_a_host_that_sleeps_leaves_its_layers_unknown_which_is_no_failure(
+    lab: Callable[[Any], Lab], asleep: str
+) -> None:
+    running = lab("healthy")
+
+    plays = [canary(running, "-i", asleep, "-e", "voiceops_agent_via=lk") for _time in range(2)]
 
     assert [handed_on(play)["voiceops_canary"] for play in plays] == ["inconclusive", "inconclusive"]
     assert "agent: mac could not be reached over ssh: " in told(plays[0])
@@ -152,6 +160,13 @@ def test_a_host_that_sleeps_leaves_its_layers_unknown_which_is_no_failure(lab: C
     assert [line["failures"] for line in lines(plays[1])] == [0, 0]
     assert lines(plays[0])[0]["test"]["start"] is None
     assert incidents(plays[1]) == []
+
+
+def test_while_the_mac_sleeps_livekit_itself_tells_of_the_agent(lab: Callable[[Any], Lab], asleep: str) -> None:
+    play = canary(lab("healthy"), "-i", asleep)
+
+    assert handed_on(play) == {"voiceops_canary": "healthy", "voiceops_canary_failing": []}
+    assert "could not be reached" not in told(play)
 
 
 def test_an_offline_tunnel_opens_an_incident_without_a_second_dispatch_and_no_secret_is_told(

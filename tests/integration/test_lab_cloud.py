@@ -96,36 +96,37 @@ def test_a_minute_of_leeway_is_given(claims):
 
 
 @pytest.mark.parametrize(
+    # Tokens are made when they are sent, since they expire.
     ("method", "options", "status", "code"),
     [
-        ("CloudAgent/ListAgents", {}, 401, "unauthenticated"),
-        ("CloudAgent/ListAgents", {"headers": headers()}, 401, "unauthenticated"),
-        ("RoomService/ListRooms", {"headers": headers(**ADMIN)}, 401, "unauthenticated"),
+        ("CloudAgent/ListAgents", dict, 401, "unauthenticated"),
+        ("CloudAgent/ListAgents", lambda: {"headers": headers()}, 401, "unauthenticated"),
+        ("RoomService/ListRooms", lambda: {"headers": headers(**ADMIN)}, 401, "unauthenticated"),
         (
             "RoomService/ListParticipants",
-            {"headers": headers(video={"roomAdmin": True, "room": "a"}), "json": {"room": "b"}},
+            lambda: {"headers": headers(video={"roomAdmin": True, "room": "a"}), "json": {"room": "b"}},
             401,
             "unauthenticated",
         ),
-        ("CloudAgent/NoSuchMethod", {"headers": headers(**ADMIN)}, 404, "bad_route"),
-        ("CloudAgent/ListAgents", {"headers": headers("text/plain", **ADMIN)}, 404, "bad_route"),
-        ("CloudAgent/ListAgents", {"headers": headers(**ADMIN), "data": "{"}, 400, "malformed"),
+        ("CloudAgent/NoSuchMethod", lambda: {"headers": headers(**ADMIN)}, 404, "bad_route"),
+        ("CloudAgent/ListAgents", lambda: {"headers": headers("text/plain", **ADMIN)}, 404, "bad_route"),
+        ("CloudAgent/ListAgents", lambda: {"headers": headers(**ADMIN), "data": "{"}, 400, "malformed"),
         (
             "CloudAgent/ListAgents",
-            {"headers": headers("application/protobuf", **ADMIN), "data": b"\xff"},
+            lambda: {"headers": headers("application/protobuf", **ADMIN), "data": b"\xff"},
             400,
             "malformed",
         ),
         (
             "CloudAgent/ListAgentSecrets",
-            {"headers": headers(**ADMIN), "json": {"agent_id": "CA_other"}},
+            lambda: {"headers": headers(**ADMIN), "json": {"agent_id": "CA_other"}},
             404,
             "not_found",
         ),
     ],
 )
 def test_errors_are_twirps(tmp_path, method, options, status, code):
-    got, error, _unused = post(tmp_path, {}, method, options)
+    got, error, _unused = post(tmp_path, {}, method, options())
     assert (got, error["code"]) == (status, code)
     assert error["msg"]
     assert set(error) == {"code", "msg"}

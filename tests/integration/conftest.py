@@ -52,6 +52,7 @@ class Lab:
     directory: Path
     facts: dict[str, Any]
     scratch: Path
+    ansible_playbook: tuple[str | Path, ...] = (Path(sys.executable).with_name("ansible-playbook"),)
 
     def play(
         self,
@@ -64,7 +65,7 @@ class Lab:
         artifacts = self.scratch / "artifacts"
         done = subprocess.run(
             [
-                Path(sys.executable).with_name("ansible-playbook"),
+                *self.ansible_playbook,
                 "-i",
                 inventory,
                 ROOT / "playbooks" / playbook,

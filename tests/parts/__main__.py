@@ -9,9 +9,10 @@ import os
 import sys
 
 from parts import LeftOutError
+from parts.controllers import NEWEST, OLDEST
 from parts.go import SERVER
 
-PARTS = (SERVER,)
+PARTS = (OLDEST, NEWEST, SERVER)
 
 
 def main() -> int:

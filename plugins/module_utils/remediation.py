@@ -221,6 +221,9 @@ def proof(found: Remediation, judged: Mapping[str, Any]) -> Proof:
         return Proof(True, f"The cause is {_words(cause)}.", after, f"{now['title']} ({now['id']})")
     if after["joined"] is not True:
         return Proof(None, f"It is not proven that an agent joins now: {after['summary']}.", after)
+    if cause != "ruled_out":
+        # A dispatch says nothing of a service or a tunnel, so that an agent which joins is no proof by itself.
+        return Proof(None, f"An agent joins ({after['summary']}), but whether the cause is gone is not known.", after)
     if _flaps(judged["evidence"]["dispatch"]["signals"]):
         return Proof(None, f"An agent joined once, and not again ({after['summary']}).", after)
     return Proof(True, f"The dispatch test passes now: {after['summary']}. The cause is {_words(cause)}.", after)

@@ -204,3 +204,11 @@ def test_what_is_not_proven_is_no_repair_and_ends_it() -> None:
     found = ending(after_acts("restart_agent"), diagnosed(NOT_PROBED), last=False)
     assert found["verdict"] == "needs_human"
     assert "not proven" in found["because"][0]
+
+
+def test_an_agent_that_joins_is_no_proof_while_it_is_not_known_whether_the_cause_is_gone() -> None:
+    records = evidence(without=("service",))
+    unknown = {"incident_id": "now", "evidence": records, **CONTEXT, **classify(records, RULES, CONTEXT)}
+    found = ending(after_acts("start_service", incident=diagnosed(DOWN)), unknown)
+    assert (found["verdict"], found["after"]["joined"]) == ("needs_human", True)
+    assert "whether the cause is gone is not known" in found["because"][0]

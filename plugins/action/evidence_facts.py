@@ -91,7 +91,7 @@ class ActionModule(ActionBase):
         missing = [layer for layer in wanted if layer not in gathered]
 
         # The run's fact also tells people what was wrong with their input; the module has no use for that.
-        args["run"] = {key: value for key, value in (args.get("run") or {}).items() if key != "problems"}
+        args["run"] = {key: value for key, value in (args.get("run") or {}).items() if key not in ("problems", "incident")}
 
         clock: dict[str, int] = {}
         began = time.monotonic()

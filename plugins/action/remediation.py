@@ -52,6 +52,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "callbacks": {"type": "dict", "default": {}},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
+# By how much an incident of another controller may seem to be of the future: its clock is not quite this one's.
+_CLOCKS_S = 60.0
 
 
 class ActionModule(ActionBase):
@@ -139,10 +141,11 @@ class ActionModule(ActionBase):
         if earlier is None:
             raise AnsibleActionFail(f"voiceops_incident_id: expected the id of an incident in {folder}, got {name!r}")
         age, most = self._now - (parse_time(earlier["finished_at"]) or 0.0), self._seconds("max_age")
-        if age > most:
+        if age > most or age < -_CLOCKS_S:
+            old = f"is {age / 60:.0f} minutes old" if age > most else f"ended at {earlier['finished_at']}, in the future"
             raise AnsibleActionFail(
                 f"voiceops_incident_id: expected an incident of the last {self._args['max_age']} "
-                f"(voiceops_repair_max_age), {name} is {age / 60:.0f} minutes old: diagnose again"
+                f"(voiceops_repair_max_age), {name} {old}: diagnose again"
             )
         return earlier
 

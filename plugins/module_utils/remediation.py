@@ -73,6 +73,9 @@ def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
         "because": [],
     }
     earlier = start.based_on["verdict"] if start.based_on else verdict
+    other = _other_agent(start.based_on, incident) if start.based_on else ""
+    if other:
+        return close(found, "blocked", f"Incident {found['based_on']} is of another agent: {other}. Nothing was done.")
     if verdict["state"] == "healthy":
         return close(found, "not_needed", "The diagnosis finds no fault, so nothing is repaired.")
     if verdict["state"] != "fault":
@@ -93,6 +96,16 @@ def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
     signals = known_signals(incident["evidence"], {name: incident[name] for name in ("attempt", "settings")})
     found["plan"] = [rung(each, signals, start) for each in ladder]
     return _weighed(found, start)
+
+
+def _other_agent(earlier: Incident, now: Incident) -> str:
+    """Say in what an earlier incident is of another agent than this one; empty if nothing tells that it is."""
+    for name in ("agent_id", "agent_name"):
+        was, is_now = (each["settings"].get(name) for each in (earlier, now))
+        if was and is_now and was != is_now:
+            return f"its voiceops_{name} is {was}, and now it is {is_now}"
+    was, is_now = (each["evidence"]["client"]["signals"].get("asked_project") for each in (earlier, now))
+    return f"its project is {was}, and now it is {is_now}" if was and is_now and was != is_now else ""
 
 
 def rung(remedy: Mapping[str, Any], signals: Mapping[str, Any], start: Start) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
 
 from ansible_collections.voiceops.livekit.plugins.action import remediation as action
 from ansible_collections.voiceops.livekit.plugins.module_utils import incident as incidents
@@ -216,3 +217,16 @@ def test_what_is_secret_is_masked_before_it_is_written(tmp_path: Path, shown: li
     written = (Path(path) / "incident.json").read_text(encoding="utf-8")
     assert secret not in written
     assert json.loads(written)["remediation"]["steps"][0]["output"][0] == "Started it."
+
+
+@pytest.mark.parametrize(
+    ("now", "told"), [(1770417000.0, "in the future"), (1770420000.0, "is 31 minutes old")], ids=["set back", "old"]
+)
+def test_an_earlier_incident_must_be_recent_by_a_clock_that_was_set_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float, told: str
+) -> None:
+    path = recorded(tmp_path)
+    identity = incidents.read(path)["incident_id"]
+    monkeypatch.setattr(action.time, "time", lambda: now)
+    with pytest.raises(AnsibleActionFail, match=f"voiceops_incident_id: expected an incident of the last 30m.*{told}"):
+        take("plan", tmp_path, path, based_on=identity)

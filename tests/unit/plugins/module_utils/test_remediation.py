@@ -81,11 +81,11 @@ def test_a_remedy_of_one_step_gets_its_options_and_its_host() -> None:
         (DORMANT, {"approved": False, "allowed": ["redeploy_agent"]}, "needs_approval", "restart_agent needs"),
         (
             DORMANT,
-            {"based_on": {"incident_id": "old", "verdict": diagnosed(DOWN)["verdict"]}},
+            {"based_on": {**diagnosed(DOWN), "incident_id": "old"}},
             "blocked",
             "Incident old found service_down, but a fresh diagnosis finds cloud_agent_dormant_no_wake",
         ),
-        (HEALTHY_NOW, {"based_on": {"incident_id": "old", **DORMANT}}, "not_needed", "finds no fault"),
+        (HEALTHY_NOW, {"based_on": {**DORMANT, "incident_id": "old"}}, "not_needed", "finds no fault"),
     ],
     ids=["healthy", "suspected", "no remedy", "no host", "check", "not approved", "partly", "another cause", "gone"],
 )
@@ -102,8 +102,22 @@ def test_a_remedy_that_was_allowed_by_name_needs_no_approval() -> None:
 
 
 def test_an_earlier_incident_of_the_same_cause_is_gone_on_with() -> None:
-    found = begin(based_on={"incident_id": "old", "verdict": DORMANT["verdict"]})
+    found = begin(based_on={**DORMANT, "incident_id": "old"})
     assert (found["verdict"], found["based_on"]) == (None, "old")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"settings": {"agent_id": "CA_other"}}, "its voiceops_agent_id is CA_other, and now it is CA_lab000000001"),
+        ({"evidence": evidence({"client": {"asked_project": "theirs"}})}, "its project is theirs, and now it is ours"),
+    ],
+)
+def test_an_earlier_incident_of_another_agent_is_not_repaired_on_this_one(changes: dict[str, Any], told: str) -> None:
+    ours = diagnosed(ASLEEP, NO_AGENT_CAME, STAYS_ASLEEP, {"client": {"asked_project": "ours"}})
+    found = begin(ours, based_on={**DORMANT, "incident_id": "old", **changes})
+    assert (found["verdict"], found["plan"]) == ("blocked", [])
+    assert f"Incident old is of another agent: {told}." in found["because"][0]
 
 
 def test_an_ending_is_not_changed_any_more() -> None:

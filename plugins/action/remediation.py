@@ -178,6 +178,10 @@ class ActionModule(ActionBase):
 
     def _may(self, found: Remediation) -> Remediation:
         """Say whether the remedy may be done now; if so, write that down before it is done."""
+        # A run that slept for long, as a laptop does, may have lost its lock to another one meanwhile.
+        found = self._lock(found)
+        if found["verdict"]:
+            return found
         rung, entries = self._rung(found), self._entries()
         why = remediation.live_sessions(rung, self._args["client"])
         if not rung["permitted"]:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import incident a
 from ansible_collections.voiceops.livekit.plugins.module_utils import ledger
 from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import load
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
 from ansible_collections.voiceops.livekit.plugins.plugin_utils import ending
 
 from ...evidence import CONTEXT, edge_error, evidence
@@ -173,6 +175,19 @@ def test_a_run_that_is_alive_keeps_the_next_one_out(tmp_path: Path, shown: list[
     assert (second["verdict"], second["steps"]) == ("blocked", [])
     assert f"Run {first['run']} of " in second["because"][0]
     assert len(locks(tmp_path)) == 1
+
+
+def test_a_run_that_lost_its_lock_meanwhile_does_not_act(tmp_path: Path, shown: list[str]) -> None:
+    path = recorded(tmp_path)
+    take("plan", tmp_path, path)
+    take("lock", tmp_path, path)
+    (held,) = (tmp_path / "state").glob("*.lock")
+    held.write_text(json.dumps({"run": "theirs", "host": "there", "since": rfc3339(time.time())}), encoding="utf-8")
+    found = take("may", tmp_path, path)
+    assert (found["go"], found["verdict"]) == (False, "blocked")
+    assert "Run theirs of " in found["because"][0]
+    take("end", tmp_path, path)
+    assert (outcomes(tmp_path), len(locks(tmp_path))) == ([], 1)
 
 
 @pytest.mark.parametrize(

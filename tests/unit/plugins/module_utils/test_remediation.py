@@ -15,7 +15,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.classify import c
 from ansible_collections.voiceops.livekit.plugins.module_utils.remediation import Start
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import load
 
-from ...evidence import ASLEEP, CONTEXT, NO_AGENT_CAME, NOT_PROBED, STAYS_ASLEEP, edge_error, evidence
+from ...evidence import ASLEEP, CONTEXT, NO_AGENT_CAME, NOT_PROBED, STAYS_ASLEEP, edge_error, evidence, logged
 
 RULES = load(str(Path(__file__).resolve().parents[4] / "roles" / "classify" / "files" / "rules"))
 HOSTS = {"lk_control": "mac", "voice_service": "pi-hub", "voice_tunnel": "mac"}
@@ -226,3 +226,18 @@ def test_an_agent_that_joins_is_no_proof_while_it_is_not_known_whether_the_cause
     found = ending(after_acts("start_service", incident=diagnosed(DOWN)), unknown)
     assert (found["verdict"], found["after"]["joined"]) == ("needs_human", True)
     assert "whether the cause is gone is not known" in found["because"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "only_if_missing"),
+    [
+        ({"secrets": {"missing": ["OPENAI_API_KEY"]}, **NO_AGENT_CAME}, "agent_missing_secret", "true"),
+        (logged(statuses=(401,)), "callback_auth_mismatch", "false"),
+    ],
+)
+def test_a_secret_that_is_there_is_overwritten_only_where_none_is_missing(
+    changes: dict[str, Any], cause: str, only_if_missing: str
+) -> None:
+    found = begin(diagnosed(changes), approved=False)
+    assert (found["cause"], found["verdict"]) == (cause, None)
+    assert found["plan"][0]["options"] == {"voiceops_secret_only_if_missing": only_if_missing}

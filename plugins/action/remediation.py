@@ -38,6 +38,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "approve": {"type": "bool", "default": False},
     "allow": {"type": "list", "elements": "str", "default": []},
     "groups": {"type": "dict", "default": {}},
+    "play_hosts": {"type": "list", "elements": "str", "default": []},
     "rules_dir": {"type": "path"},
     "extra_rules_dir": {"type": "path"},
     "lock_expires": {"type": "str", "default": "1h"},
@@ -123,9 +124,11 @@ class ActionModule(ActionBase):
         based_on = None
         if args["based_on"]:
             based_on = self._based_on()
+        hosts = {name: members[0] for name, members in args["groups"].items() if members}
         start = remediation.Start(
             run=self._incident["incident_id"],
-            hosts={name: members[0] for name, members in args["groups"].items() if members},
+            hosts=hosts,
+            left_out=set(hosts.values()).difference(args["play_hosts"]) if args["play_hosts"] else (),
             approved=args["approve"],
             allowed=args["allow"],
             check_mode=self._task.check_mode,

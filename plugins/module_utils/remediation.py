@@ -47,7 +47,8 @@ Incident = Mapping[str, Any]
 
 class Start(NamedTuple):
     """What a remediation is started with: C(hosts) has the first host of each inventory group, C(allowed) the ids of
-    remedies that the operator allowed by name, C(based_on) an earlier incident's record."""
+    remedies that the operator allowed by name, C(based_on) an earlier incident's record, C(left_out) the hosts that
+    the run does not reach for."""
 
     run: str
     hosts: Mapping[str, str]
@@ -55,6 +56,7 @@ class Start(NamedTuple):
     allowed: Collection[str] = ()
     check_mode: bool = False
     based_on: Incident | None = None
+    left_out: Collection[str] = ()
 
 
 def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
@@ -132,6 +134,10 @@ def _weighed(found: Remediation, start: Start) -> Remediation:
         if not each["host"]:
             return close(
                 found, "blocked", f"{each['remedy']} runs on a host of {each['group']}, and the inventory has none."
+            )
+        if each["host"] in start.left_out:
+            return close(
+                found, "blocked", f"{each['remedy']} runs on {each['host']}, which this run leaves out (--limit)."
             )
     if start.check_mode:
         return close(found, "planned", "Check mode: this is the plan, and nothing was done.")

@@ -245,3 +245,13 @@ def test_an_earlier_incident_must_be_recent_by_a_clock_that_was_set_back_too(
     monkeypatch.setattr(action.time, "time", lambda: now)
     with pytest.raises(AnsibleActionFail, match=f"voiceops_incident_id: expected an incident of the last 30m.*{told}"):
         take("plan", tmp_path, path, based_on=identity)
+
+
+def test_a_host_that_the_run_leaves_out_is_not_said_to_be_out_of_reach(tmp_path: Path, shown: list[str]) -> None:
+    path = recorded(tmp_path)
+    found = take("plan", tmp_path, path, play_hosts=["localhost", "mac"])
+    assert (found["verdict"], found["because"]) == (
+        "blocked",
+        ["start_service runs on pi-hub, which this run leaves out (--limit)."],
+    )
+    assert take("plan", tmp_path, recorded(tmp_path), play_hosts=["localhost", "pi-hub"])["is_open"] is True

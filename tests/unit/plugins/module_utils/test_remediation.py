@@ -76,6 +76,7 @@ def test_a_remedy_of_one_step_gets_its_options_and_its_host() -> None:
         (diagnosed(ASLEEP, NOT_PROBED), {}, "needs_human", "a suspected one is never acted on"),
         (diagnosed(QUOTA), {}, "needs_human", "Only a person can repair this: Wait until the quota"),
         (DORMANT, {"hosts": {}}, "blocked", "restart_agent runs on a host of lk_control, and the inventory has none"),
+        (DORMANT, {"left_out": {"mac"}}, "blocked", "restart_agent runs on mac, which this run leaves out (--limit)"),
         (DORMANT, {"check_mode": True}, "planned", "nothing was done"),
         (DORMANT, {"approved": False}, "needs_approval", "restart_agent needs approval: -e voiceops_approve=true, or"),
         (DORMANT, {"approved": False, "allowed": ["redeploy_agent"]}, "needs_approval", "restart_agent needs"),
@@ -87,7 +88,7 @@ def test_a_remedy_of_one_step_gets_its_options_and_its_host() -> None:
         ),
         (HEALTHY_NOW, {"based_on": {**DORMANT, "incident_id": "old"}}, "not_needed", "finds no fault"),
     ],
-    ids=["healthy", "suspected", "no remedy", "no host", "check", "not approved", "partly", "another cause", "gone"],
+    ids=["healthy", "suspected", "no remedy", "no host", "left out", "check", "not approved", "partly", "another cause", "gone"],
 )
 def test_when_nothing_is_done(incident: dict[str, Any], start: dict[str, Any], verdict: str, told: str) -> None:
     found = begin(incident, **start)

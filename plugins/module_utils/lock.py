@@ -166,12 +166,8 @@ def _alone(folder: Path, agent: str) -> Iterator[None]:
 def _create(path: Path, mine: Holder) -> None:
     """Make the lock's file with its content in one step; raises FileExistsError if another host was faster."""
     part = path.with_name(f".{path.name}.{mine['pid']}.part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        json.dump(mine, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
     try:
+        whole_file.write(part, json.dumps(mine))
         os.link(part, path)
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)

@@ -90,7 +90,10 @@ def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
             f"Incident {found['based_on']} found {earlier['id']}, but a fresh diagnosis finds {verdict['id']}: "
             "what was to be repaired is not what is wrong now.",
         )
-    remedy = rules.remedies[verdict["remedy"]["id"]] if verdict["remedy"] else None
+    remedy = None
+    if verdict["remedy"]:
+        # The cause's own rule may ask for more caution than the remedy by itself.
+        remedy = {**rules.remedies[verdict["remedy"]["id"]], "unattended": verdict["remedy"]["unattended"]}
     if remedy is None or not remedy["role"] or remedy["unattended"] == "no":
         advice = (verdict["remedy"] or {}).get("command") or verdict.get("advice") or "read the report"
         return close(found, "needs_human", f"Only a person can repair this: {advice}")

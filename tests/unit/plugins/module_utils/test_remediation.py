@@ -242,3 +242,12 @@ def test_a_secret_that_is_there_is_overwritten_only_where_none_is_missing(
     found = begin(diagnosed(changes), approved=False)
     assert (found["cause"], found["verdict"]) == (cause, None)
     assert found["plan"][0]["options"] == {"voiceops_secret_only_if_missing": only_if_missing}
+
+
+def test_a_cause_whose_rule_asks_for_approval_gets_it_whatever_its_remedy_says() -> None:
+    overwritten = {"secrets": {"missing": ["OPENAI_API_KEY"], "changed_together": True, "changed_after_deploy": True}}
+    incident = diagnosed(overwritten, NO_AGENT_CAME)
+    assert incident["verdict"]["id"] == "agent_secrets_overwritten"
+    found = begin(incident, approved=False)
+    assert (found["verdict"], found["plan"][-1]["permitted"]) == ("needs_approval", False)
+    assert begin(incident, approved=False, allowed=["update_secret"])["verdict"] is None

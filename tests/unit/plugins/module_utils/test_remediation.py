@@ -88,7 +88,18 @@ def test_a_remedy_of_one_step_gets_its_options_and_its_host() -> None:
         ),
         (HEALTHY_NOW, {"based_on": {**DORMANT, "incident_id": "old"}}, "not_needed", "finds no fault"),
     ],
-    ids=["healthy", "suspected", "no remedy", "no host", "left out", "check", "not approved", "partly", "another cause", "gone"],
+    ids=[
+        "healthy",
+        "suspected",
+        "no remedy",
+        "no host",
+        "left out",
+        "check",
+        "not approved",
+        "partly",
+        "another cause",
+        "gone",
+    ],
 )
 def test_when_nothing_is_done(incident: dict[str, Any], start: dict[str, Any], verdict: str, told: str) -> None:
     found = begin(incident, **start)
@@ -239,9 +250,14 @@ def test_an_agent_that_joins_is_no_proof_while_it_is_not_known_whether_the_cause
 def test_a_secret_that_is_there_is_overwritten_only_where_none_is_missing(
     changes: dict[str, Any], cause: str, only_if_missing: str
 ) -> None:
-    found = begin(diagnosed(changes), approved=False)
+    found = begin(diagnosed(changes))
     assert (found["cause"], found["verdict"]) == (cause, None)
     assert found["plan"][0]["options"] == {"voiceops_secret_only_if_missing": only_if_missing}
+
+
+def test_a_key_that_differs_is_not_overwritten_unasked_since_the_other_side_may_have_the_wrong_one() -> None:
+    found = begin(diagnosed(logged(statuses=(401,))), approved=False)
+    assert (found["cause"], found["verdict"]) == ("callback_auth_mismatch", "needs_approval")
 
 
 def test_a_cause_whose_rule_asks_for_approval_gets_it_whatever_its_remedy_says() -> None:

@@ -145,7 +145,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"voiceops_incident_id: expected the id of an incident in {folder}, got {name!r}")
         age, most = self._now - (parse_time(earlier["finished_at"]) or 0.0), self._seconds("max_age")
         if age > most or age < -_CLOCKS_S:
-            old = f"is {age / 60:.0f} minutes old" if age > most else f"ended at {earlier['finished_at']}, in the future"
+            end = earlier["finished_at"]
+            old = f"is {age / 60:.0f} minutes old" if age > most else f"ended in the future, at {end}"
             raise AnsibleActionFail(
                 f"voiceops_incident_id: expected an incident of the last {self._args['max_age']} "
                 f"(voiceops_repair_max_age), {name} {old}: diagnose again"

@@ -42,12 +42,14 @@ class ActionModule(ActionBase):
         run = args["run"] or self._new_run(folder)
         earlier = find_incident(folder, args["incident"])
         at = earlier["attempt"]["at"] if earlier else args["at"]
+        # "latest" is another one as soon as this run has written its own.
+        named = earlier["incident_id"] if earlier else args["incident"] or run.get("incident", "")
         attempt, problems = resolve_attempt(at, args["window"], args["waiting_since"], float(run["started_at"]))
         if args["incident"] and earlier is None:
             problems.append(
                 f"voiceops_incident_id: expected the id of an incident in {folder}, got {args['incident']!r}"
             )
-        result["ansible_facts"] = {"voiceops_run": {**run, "attempt": attempt, "problems": problems}}
+        result["ansible_facts"] = {"voiceops_run": {**run, "attempt": attempt, "problems": problems, "incident": named}}
         result["changed"] = False
         return result
 

@@ -90,8 +90,9 @@ class ActionModule(ActionBase):
         wanted = [wanted] if isinstance(wanted, str) else wanted
         missing = [layer for layer in wanted if layer not in gathered]
 
-        # The run's fact also tells people what was wrong with their input; the module has no use for that.
-        args["run"] = {key: value for key, value in (args.get("run") or {}).items() if key != "problems"}
+        # The run's fact also tells people what was wrong with their input, and so on; the module has no use for that.
+        not_its_own = ("problems", "incident")
+        args["run"] = {key: value for key, value in (args.get("run") or {}).items() if key not in not_its_own}
 
         clock: dict[str, int] = {}
         began = time.monotonic()

@@ -28,6 +28,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "problems": {"type": "list", "elements": "str", "default": []},
             "probe_id": {"type": "str"},
             "probes": {"type": "list", "elements": "dict", "default": []},
+            "incident": {"type": "str"},
         },
     },
     "verdict": {"type": "dict", "required": True},

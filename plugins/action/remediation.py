@@ -38,6 +38,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "approve": {"type": "bool", "default": False},
     "allow": {"type": "list", "elements": "str", "default": []},
     "groups": {"type": "dict", "default": {}},
+    "play_hosts": {"type": "list", "elements": "str", "default": []},
     "rules_dir": {"type": "path"},
     "extra_rules_dir": {"type": "path"},
     "lock_expires": {"type": "str", "default": "1h"},
@@ -52,6 +53,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "callbacks": {"type": "dict", "default": {}},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
+# By how much an incident of another controller may seem to be of the future: its clock is not quite this one's.
+_CLOCKS_S = 60.0
 
 
 class ActionModule(ActionBase):
@@ -121,9 +124,11 @@ class ActionModule(ActionBase):
         based_on = None
         if args["based_on"]:
             based_on = self._based_on()
+        hosts = {name: members[0] for name, members in args["groups"].items() if members}
         start = remediation.Start(
             run=self._incident["incident_id"],
-            hosts={name: members[0] for name, members in args["groups"].items() if members},
+            hosts=hosts,
+            left_out=set(hosts.values()).difference(args["play_hosts"]) if args["play_hosts"] else (),
             approved=args["approve"],
             allowed=args["allow"],
             check_mode=self._task.check_mode,
@@ -139,10 +144,12 @@ class ActionModule(ActionBase):
         if earlier is None:
             raise AnsibleActionFail(f"voiceops_incident_id: expected the id of an incident in {folder}, got {name!r}")
         age, most = self._now - (parse_time(earlier["finished_at"]) or 0.0), self._seconds("max_age")
-        if age > most:
+        if age > most or age < -_CLOCKS_S:
+            end = earlier["finished_at"]
+            old = f"is {age / 60:.0f} minutes old" if age > most else f"ended in the future, at {end}"
             raise AnsibleActionFail(
                 f"voiceops_incident_id: expected an incident of the last {self._args['max_age']} "
-                f"(voiceops_repair_max_age), {name} is {age / 60:.0f} minutes old: diagnose again"
+                f"(voiceops_repair_max_age), {name} {old}: diagnose again"
             )
         return earlier
 
@@ -175,6 +182,10 @@ class ActionModule(ActionBase):
 
     def _may(self, found: Remediation) -> Remediation:
         """Say whether the remedy may be done now; if so, write that down before it is done."""
+        # A run that slept for long, as a laptop does, may have lost its lock to another one meanwhile.
+        found = self._lock(found)
+        if found["verdict"]:
+            return found
         rung, entries = self._rung(found), self._entries()
         why = remediation.live_sessions(rung, self._args["client"])
         if not rung["permitted"]:

@@ -94,10 +94,10 @@ def refusal(
 ) -> Refusal | None:
     """Say why C(remedy) may not be done by the run C(run) now; None if it may. C(where) is the ledger's file."""
     day = [entry for entry in entries if _age(entry, now) < DAY_S]
-    again = f"After {rfc3339(_oldest(day) + DAY_S)}, or once {where} is moved away, it may be tried again."
     same = [entry for entry in day if entry["remedy"] == remedy["id"]]
     counted = [entry for entry in same if entry["outcome"] != "helped"] if remedy["harmless"] else same
     if len(counted) >= MOST_TIMES:
+        again = _again(counted[-MOST_TIMES], where)
         return Refusal("skip", f"{remedy['id']} was done {len(counted)} times within a day already. {again}")
     if remedy["harmless"]:
         return None
@@ -105,6 +105,7 @@ def refusal(
     failures = _failures(acts)
     if len(failures) >= MOST_FAILURES:
         tried = ", ".join(entry["remedy"] for entry in failures)
+        again = _again(failures[-MOST_FAILURES], where)
         return Refusal("needs_human", f"{len(failures)} repairs in a row did not help ({tried}). {again}")
     if len(acts) >= limits.per_day:
         return Refusal("blocked", f"{len(acts)} repairs were made within a day, and {limits.per_day} are allowed.")
@@ -132,8 +133,9 @@ def _age(entry: Mapping[str, Any], now: float) -> float:
     return max(0.0, now - float(entry["at"]))
 
 
-def _oldest(entries: list[Entry]) -> float:
-    return min((float(entry["at"]) for entry in entries), default=0.0)
+def _again(last_to_go: Entry, where: Path) -> str:
+    """Say when no more than may be is left of what counts: once C(last_to_go) is a day old."""
+    return f"After {rfc3339(last_to_go['at'] + DAY_S)}, or once {where} is moved away, it may be tried again."
 
 
 def _is_entry(item: object) -> bool:

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import whole_file
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, rfc3339
 
@@ -77,7 +78,10 @@ def began(pid: int) -> str | None:
 
 
 def take(folder: Path, agent: str, mine: Holder, now: float, expires_s: float = EXPIRES_S) -> Taken:
-    """Take the lock of C(agent) in C(folder), which is made if missing. Raises OSError if it cannot be written."""
+    """Take the lock of C(agent) in C(folder), which is made if missing; if it is ours already, it is of C(now) again.
+
+    Raises OSError if it cannot be written.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = _path(folder, agent)
     with _alone(folder, agent):
@@ -86,11 +90,14 @@ def take(folder: Path, agent: str, mine: Holder, now: float, expires_s: float = 
             _create(path, mine)
             return Taken(True)
         if theirs.get("run") == mine["run"]:
+            whole_file.write(path, json.dumps(mine))
             return Taken(True)
         why = _why_stale(theirs, mine["host"], now, expires_s)
         if not why:
             told = describe(theirs)
             expiry = "" if theirs.get("host") == mine["host"] else f" Its lock expires {expires_s:g} s after that."
+            if parse_time(theirs.get("since")) is None:
+                expiry = " It does not expire: if no repair is at work, remove that file."
             return Taken(False, f"{told[0].upper()}{told[1:]} is at work on this agent: {path}.{expiry}")
         path.unlink()
         _create(path, mine)
@@ -159,12 +166,8 @@ def _alone(folder: Path, agent: str) -> Iterator[None]:
 def _create(path: Path, mine: Holder) -> None:
     """Make the lock's file with its content in one step; raises FileExistsError if another host was faster."""
     part = path.with_name(f".{path.name}.{mine['pid']}.part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        json.dump(mine, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
     try:
+        whole_file.write(part, json.dumps(mine))
         os.link(part, path)
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)

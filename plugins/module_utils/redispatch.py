@@ -33,6 +33,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
 
+_ENDED = ("JS_SUCCESS", "JS_FAILED")
+
 
 class Outcome(NamedTuple):
     """What became of it: C(record) is that of the layer C(dispatch), or None if nobody was asked for."""
@@ -86,8 +88,9 @@ def _waiting(api: Api, options: Mapping[str, Any]) -> tuple[str, float] | None:
 
 
 def _taken_since(api: Api, room: str, joined_at: float) -> bool:
+    """Say whether a job that began since the person joined goes on: one that has ended, well or not, brings nobody."""
     jobs = (job for item in api.dispatches(room, time.monotonic() + LOOK_S) for job in item["jobs"])
-    return any(job["started_at"] >= joined_at - EARLIER_S for job in jobs)
+    return any(job["started_at"] >= joined_at - EARLIER_S and job["status"] not in _ENDED for job in jobs)
 
 
 def _ask_and_watch(api: Api, options: Mapping[str, Any], room: str, deadline_s: float, cold_start_s: float) -> Record:

@@ -47,7 +47,8 @@ Incident = Mapping[str, Any]
 
 class Start(NamedTuple):
     """What a remediation is started with: C(hosts) has the first host of each inventory group, C(allowed) the ids of
-    remedies that the operator allowed by name, C(based_on) an earlier incident's record."""
+    remedies that the operator allowed by name, C(based_on) an earlier incident's record, C(left_out) the hosts that
+    the run does not reach for."""
 
     run: str
     hosts: Mapping[str, str]
@@ -55,6 +56,7 @@ class Start(NamedTuple):
     allowed: Collection[str] = ()
     check_mode: bool = False
     based_on: Incident | None = None
+    left_out: Collection[str] = ()
 
 
 def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
@@ -73,6 +75,9 @@ def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
         "because": [],
     }
     earlier = start.based_on["verdict"] if start.based_on else verdict
+    other = _other_agent(start.based_on, incident) if start.based_on else ""
+    if other:
+        return close(found, "blocked", f"Incident {found['based_on']} is of another agent: {other}. Nothing was done.")
     if verdict["state"] == "healthy":
         return close(found, "not_needed", "The diagnosis finds no fault, so nothing is repaired.")
     if verdict["state"] != "fault":
@@ -85,7 +90,10 @@ def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
             f"Incident {found['based_on']} found {earlier['id']}, but a fresh diagnosis finds {verdict['id']}: "
             "what was to be repaired is not what is wrong now.",
         )
-    remedy = rules.remedies[verdict["remedy"]["id"]] if verdict["remedy"] else None
+    remedy = None
+    if verdict["remedy"]:
+        # The cause's own rule may ask for more caution than the remedy by itself.
+        remedy = {**rules.remedies[verdict["remedy"]["id"]], "unattended": verdict["remedy"]["unattended"]}
     if remedy is None or not remedy["role"] or remedy["unattended"] == "no":
         advice = (verdict["remedy"] or {}).get("command") or verdict.get("advice") or "read the report"
         return close(found, "needs_human", f"Only a person can repair this: {advice}")
@@ -93,6 +101,16 @@ def begin(incident: Incident, rules: RuleSet, start: Start) -> Remediation:
     signals = known_signals(incident["evidence"], {name: incident[name] for name in ("attempt", "settings")})
     found["plan"] = [rung(each, signals, start) for each in ladder]
     return _weighed(found, start)
+
+
+def _other_agent(earlier: Incident, now: Incident) -> str:
+    """Say in what an earlier incident is of another agent than this one; empty if nothing tells that it is."""
+    for name in ("agent_id", "agent_name"):
+        was, is_now = (each["settings"].get(name) for each in (earlier, now))
+        if was and is_now and was != is_now:
+            return f"its voiceops_{name} is {was}, and now it is {is_now}"
+    was, is_now = (each["evidence"]["client"]["signals"].get("asked_project") for each in (earlier, now))
+    return f"its project is {was}, and now it is {is_now}" if was and is_now and was != is_now else ""
 
 
 def rung(remedy: Mapping[str, Any], signals: Mapping[str, Any], start: Start) -> dict[str, Any]:
@@ -119,6 +137,10 @@ def _weighed(found: Remediation, start: Start) -> Remediation:
         if not each["host"]:
             return close(
                 found, "blocked", f"{each['remedy']} runs on a host of {each['group']}, and the inventory has none."
+            )
+        if each["host"] in start.left_out:
+            return close(
+                found, "blocked", f"{each['remedy']} runs on {each['host']}, which this run leaves out (--limit)."
             )
     if start.check_mode:
         return close(found, "planned", "Check mode: this is the plan, and nothing was done.")
@@ -221,6 +243,9 @@ def proof(found: Remediation, judged: Mapping[str, Any]) -> Proof:
         return Proof(True, f"The cause is {_words(cause)}.", after, f"{now['title']} ({now['id']})")
     if after["joined"] is not True:
         return Proof(None, f"It is not proven that an agent joins now: {after['summary']}.", after)
+    if cause != "ruled_out":
+        # A dispatch says nothing of a service or a tunnel, so that an agent which joins is no proof by itself.
+        return Proof(None, f"An agent joins ({after['summary']}), but whether the cause is gone is not known.", after)
     if _flaps(judged["evidence"]["dispatch"]["signals"]):
         return Proof(None, f"An agent joined once, and not again ({after['summary']}).", after)
     return Proof(True, f"The dispatch test passes now: {after['summary']}. The cause is {_words(cause)}.", after)

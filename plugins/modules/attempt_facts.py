@@ -80,6 +80,10 @@ ansible_facts:
             or V(now)) and C(precision_s) in seconds.
           returned: always
           type: dict
+        incident:
+          description: The id of the earlier incident whose attempt was taken; empty if none was named.
+          returned: always
+          type: str
         problems:
           description: What was wrong with the input, as sentences that name the variable.
           returned: always

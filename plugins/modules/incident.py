@@ -62,6 +62,9 @@ options:
         type: list
         elements: dict
         default: []
+      incident:
+        description: The id of the earlier incident whose attempt was taken.
+        type: str
   verdict:
     description: The verdict, as the module C(classify) returns it.
     type: dict

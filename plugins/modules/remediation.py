@@ -70,6 +70,11 @@ options:
     type: list
     elements: str
     default: []
+  play_hosts:
+    description: The hosts of the play. A remedy whose host is not among them is not tried. Empty is not known.
+    type: list
+    elements: str
+    default: []
   groups:
     description: The inventory's groups; a remedy runs on the first host of its own.
     type: dict

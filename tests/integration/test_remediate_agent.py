@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,10 +187,12 @@ def test_a_secret_that_is_missing_is_set_from_the_vault_and_shown_nowhere(
     assert (remediation(nothing)["verdict"], acts(nothing)) == ("blocked", [("update_secret", "refused")])
     assert "voiceops_secret_values: expected the secrets' values by their names, got nothing" in told(nothing)
 
-    play = repair(running, "-vv", "-e", '{"voiceops_secret_values": {"OPENAI_API_KEY": "k3y-of-the-test"}}')
+    values = {"NEXT_APP_URL": "an-older-value-of-the-vault", "OPENAI_API_KEY": "k3y-of-the-test"}
+    play = repair(running, "-vv", "-e", json.dumps({"voiceops_secret_values": values}))
 
     assert play.returncode == 0, play.output
     assert acts(play) == [("update_secret", "done")]
     assert (remediation(play)["verdict"], remediation(play)["after"]["joined"]) == ("repaired", True), play.output
+    assert "the secret NEXT_APP_URL exists already: nothing was done" in str(remediation(play)["steps"])
     assert play.output.count("k3y-of-the-test") == 0
     assert "k3y-of-the-test" not in (play.artifacts / "latest" / "incident.json").read_text(encoding="utf-8")

@@ -107,6 +107,16 @@ def test_an_agent_on_its_way_is_not_asked_for_again(lab, scenario, play_role):
     assert "the agent is on its way" in result["summary"]
 
 
+@pytest.mark.parametrize("status", ["FAILED", "SUCCESS"])
+def test_an_agent_whose_job_has_ended_is_not_on_its_way(lab, scenario, play_role, status):
+    running = lab(scenario("ended", **waiting(dispatches=[{"created_at": "-1m", "jobs": [{"status": status}]}])))
+
+    play, result = play_role(running, "redispatch", "localhost")
+
+    assert play.returncode == 0, play.output
+    assert (result["changed"], result["after"]) == (True, {"agent_in_room": True})
+
+
 def test_an_agent_that_does_not_come_is_told_and_the_dispatch_withdrawn(lab, scenario, play_role):
     asleep = {"wakes": False, "deployments": [{"status": "Sleeping", "replicas": 0}]}
     parts = waiting()

@@ -9,17 +9,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
 
 from ansible_collections.voiceops.livekit.plugins.action import remediation as action
 from ansible_collections.voiceops.livekit.plugins.module_utils import incident as incidents
 from ansible_collections.voiceops.livekit.plugins.module_utils import ledger
 from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import load
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
 from ansible_collections.voiceops.livekit.plugins.plugin_utils import ending
 
 from ...evidence import CONTEXT, edge_error, evidence
@@ -174,6 +177,19 @@ def test_a_run_that_is_alive_keeps_the_next_one_out(tmp_path: Path, shown: list[
     assert len(locks(tmp_path)) == 1
 
 
+def test_a_run_that_lost_its_lock_meanwhile_does_not_act(tmp_path: Path, shown: list[str]) -> None:
+    path = recorded(tmp_path)
+    take("plan", tmp_path, path)
+    take("lock", tmp_path, path)
+    (held,) = (tmp_path / "state").glob("*.lock")
+    held.write_text(json.dumps({"run": "theirs", "host": "there", "since": rfc3339(time.time())}), encoding="utf-8")
+    found = take("may", tmp_path, path)
+    assert (found["go"], found["verdict"]) == (False, "blocked")
+    assert "Run theirs of " in found["because"][0]
+    take("end", tmp_path, path)
+    assert (outcomes(tmp_path), len(locks(tmp_path))) == ([], 1)
+
+
 @pytest.mark.parametrize(
     ("result", "verdict", "outcome", "entries"),
     [
@@ -216,3 +232,26 @@ def test_what_is_secret_is_masked_before_it_is_written(tmp_path: Path, shown: li
     written = (Path(path) / "incident.json").read_text(encoding="utf-8")
     assert secret not in written
     assert json.loads(written)["remediation"]["steps"][0]["output"][0] == "Started it."
+
+
+@pytest.mark.parametrize(
+    ("now", "told"), [(1770417000.0, "in the future"), (1770420000.0, "is 31 minutes old")], ids=["set back", "old"]
+)
+def test_an_earlier_incident_must_be_recent_by_a_clock_that_was_set_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float, told: str
+) -> None:
+    path = recorded(tmp_path)
+    identity = incidents.read(path)["incident_id"]
+    monkeypatch.setattr(action.time, "time", lambda: now)
+    with pytest.raises(AnsibleActionFail, match=f"voiceops_incident_id: expected an incident of the last 30m.*{told}"):
+        take("plan", tmp_path, path, based_on=identity)
+
+
+def test_a_host_that_the_run_leaves_out_is_not_said_to_be_out_of_reach(tmp_path: Path, shown: list[str]) -> None:
+    path = recorded(tmp_path)
+    found = take("plan", tmp_path, path, play_hosts=["localhost", "mac"])
+    assert (found["verdict"], found["because"]) == (
+        "blocked",
+        ["start_service runs on pi-hub, which this run leaves out (--limit)."],
+    )
+    assert take("plan", tmp_path, recorded(tmp_path), play_hosts=["localhost", "pi-hub"])["is_open"] is True

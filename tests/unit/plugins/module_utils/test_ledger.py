@@ -137,3 +137,23 @@ def test_a_clock_that_was_set_back_opens_nothing(back: float) -> None:
 def test_a_folder_that_cannot_be_written_raises(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         ledger.write(tmp_path / "nowhere", "a", [], NOW)
+
+
+@pytest.mark.parametrize(
+    ("entries", "remedy"),
+    [
+        ([did(9 * HOUR), did(5 * HOUR, DEPLOY, "failed"), did(2 * HOUR, RESTART, "failed")], DEPLOY),
+        ([did(9 * HOUR, ASK), did(5 * HOUR, DEPLOY), did(2 * HOUR, DEPLOY)], DEPLOY),
+        ([did(9 * HOUR, ASK, "failed"), did(5 * HOUR, ASK, "failed"), did(2 * HOUR, ASK, "failed")], ASK),
+    ],
+    ids=["two failures", "twice done", "asked three times"],
+)
+def test_when_it_may_be_tried_again_is_told_by_what_counts_and_is_so(
+    entries: list[dict[str, Any]], remedy: Mapping[str, Any]
+) -> None:
+    found = ledger.refusal(entries, remedy, "now", NOW, WIDE, FILE)
+    assert found is not None
+    # 19 hours from now, when the one of 5 hours ago is a day old.
+    assert "After 2026-02-07T17:49:12.000Z, or once ledger is moved away" in found.because
+    assert ledger.refusal(entries, remedy, "now", NOW + 19 * HOUR - 1, WIDE, FILE) is not None
+    assert ledger.refusal(entries, remedy, "now", NOW + 19 * HOUR, WIDE, FILE) is None

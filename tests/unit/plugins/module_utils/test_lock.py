@@ -51,8 +51,11 @@ def test_two_agents_do_not_wait_for_each_other(tmp_path: Path) -> None:
 
 
 def test_a_run_may_take_its_own_lock_twice(tmp_path: Path) -> None:
-    lock.take(tmp_path, AGENT, mine(), NOW)
-    assert lock.take(tmp_path, AGENT, mine(), NOW) == (True, "")
+    lock.take(tmp_path, AGENT, mine(host="there"), NOW)
+    again = mine(host="there", since="2026-02-06T23:49:12.000Z")
+    assert lock.take(tmp_path, AGENT, again, NOW + 3600) == (True, "")
+    # For another host it is as old as when it was taken last.
+    assert lock.take(tmp_path, AGENT, mine("run-3"), NOW + 3700, 3600).ours is False
 
 
 def test_the_lock_of_a_run_of_this_host_that_was_killed_is_taken_over_and_that_is_said(tmp_path: Path) -> None:
@@ -101,6 +104,7 @@ def test_a_lock_that_cannot_be_read_keeps_out_and_names_its_file(tmp_path: Path)
     ours, sentence = lock.take(tmp_path, AGENT, mine(), NOW)
     assert ours is False
     assert "its lock cannot be read" in sentence
+    assert "It does not expire: if no repair is at work, remove that file." in sentence
     assert str(tmp_path / LOCK) in sentence
 
 

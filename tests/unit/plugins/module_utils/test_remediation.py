@@ -15,7 +15,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.classify import c
 from ansible_collections.voiceops.livekit.plugins.module_utils.remediation import Start
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import load
 
-from ...evidence import ASLEEP, CONTEXT, NO_AGENT_CAME, NOT_PROBED, STAYS_ASLEEP, edge_error, evidence
+from ...evidence import ASLEEP, CONTEXT, NO_AGENT_CAME, NOT_PROBED, STAYS_ASLEEP, edge_error, evidence, logged
 
 RULES = load(str(Path(__file__).resolve().parents[4] / "roles" / "classify" / "files" / "rules"))
 HOSTS = {"lk_control": "mac", "voice_service": "pi-hub", "voice_tunnel": "mac"}
@@ -76,18 +76,30 @@ def test_a_remedy_of_one_step_gets_its_options_and_its_host() -> None:
         (diagnosed(ASLEEP, NOT_PROBED), {}, "needs_human", "a suspected one is never acted on"),
         (diagnosed(QUOTA), {}, "needs_human", "Only a person can repair this: Wait until the quota"),
         (DORMANT, {"hosts": {}}, "blocked", "restart_agent runs on a host of lk_control, and the inventory has none"),
+        (DORMANT, {"left_out": {"mac"}}, "blocked", "restart_agent runs on mac, which this run leaves out (--limit)"),
         (DORMANT, {"check_mode": True}, "planned", "nothing was done"),
         (DORMANT, {"approved": False}, "needs_approval", "restart_agent needs approval: -e voiceops_approve=true, or"),
         (DORMANT, {"approved": False, "allowed": ["redeploy_agent"]}, "needs_approval", "restart_agent needs"),
         (
             DORMANT,
-            {"based_on": {"incident_id": "old", "verdict": diagnosed(DOWN)["verdict"]}},
+            {"based_on": {**diagnosed(DOWN), "incident_id": "old"}},
             "blocked",
             "Incident old found service_down, but a fresh diagnosis finds cloud_agent_dormant_no_wake",
         ),
-        (HEALTHY_NOW, {"based_on": {"incident_id": "old", **DORMANT}}, "not_needed", "finds no fault"),
+        (HEALTHY_NOW, {"based_on": {**DORMANT, "incident_id": "old"}}, "not_needed", "finds no fault"),
     ],
-    ids=["healthy", "suspected", "no remedy", "no host", "check", "not approved", "partly", "another cause", "gone"],
+    ids=[
+        "healthy",
+        "suspected",
+        "no remedy",
+        "no host",
+        "left out",
+        "check",
+        "not approved",
+        "partly",
+        "another cause",
+        "gone",
+    ],
 )
 def test_when_nothing_is_done(incident: dict[str, Any], start: dict[str, Any], verdict: str, told: str) -> None:
     found = begin(incident, **start)
@@ -102,8 +114,22 @@ def test_a_remedy_that_was_allowed_by_name_needs_no_approval() -> None:
 
 
 def test_an_earlier_incident_of_the_same_cause_is_gone_on_with() -> None:
-    found = begin(based_on={"incident_id": "old", "verdict": DORMANT["verdict"]})
+    found = begin(based_on={**DORMANT, "incident_id": "old"})
     assert (found["verdict"], found["based_on"]) == (None, "old")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"settings": {"agent_id": "CA_other"}}, "its voiceops_agent_id is CA_other, and now it is CA_lab000000001"),
+        ({"evidence": evidence({"client": {"asked_project": "theirs"}})}, "its project is theirs, and now it is ours"),
+    ],
+)
+def test_an_earlier_incident_of_another_agent_is_not_repaired_on_this_one(changes: dict[str, Any], told: str) -> None:
+    ours = diagnosed(ASLEEP, NO_AGENT_CAME, STAYS_ASLEEP, {"client": {"asked_project": "ours"}})
+    found = begin(ours, based_on={**DORMANT, "incident_id": "old", **changes})
+    assert (found["verdict"], found["plan"]) == ("blocked", [])
+    assert f"Incident old is of another agent: {told}." in found["because"][0]
 
 
 def test_an_ending_is_not_changed_any_more() -> None:
@@ -204,3 +230,40 @@ def test_what_is_not_proven_is_no_repair_and_ends_it() -> None:
     found = ending(after_acts("restart_agent"), diagnosed(NOT_PROBED), last=False)
     assert found["verdict"] == "needs_human"
     assert "not proven" in found["because"][0]
+
+
+def test_an_agent_that_joins_is_no_proof_while_it_is_not_known_whether_the_cause_is_gone() -> None:
+    records = evidence(without=("service",))
+    unknown = {"incident_id": "now", "evidence": records, **CONTEXT, **classify(records, RULES, CONTEXT)}
+    found = ending(after_acts("start_service", incident=diagnosed(DOWN)), unknown)
+    assert (found["verdict"], found["after"]["joined"]) == ("needs_human", True)
+    assert "whether the cause is gone is not known" in found["because"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "only_if_missing"),
+    [
+        ({"secrets": {"missing": ["OPENAI_API_KEY"]}, **NO_AGENT_CAME}, "agent_missing_secret", "true"),
+        (logged(statuses=(401,)), "callback_auth_mismatch", "false"),
+    ],
+)
+def test_a_secret_that_is_there_is_overwritten_only_where_none_is_missing(
+    changes: dict[str, Any], cause: str, only_if_missing: str
+) -> None:
+    found = begin(diagnosed(changes))
+    assert (found["cause"], found["verdict"]) == (cause, None)
+    assert found["plan"][0]["options"] == {"voiceops_secret_only_if_missing": only_if_missing}
+
+
+def test_a_key_that_differs_is_not_overwritten_unasked_since_the_other_side_may_have_the_wrong_one() -> None:
+    found = begin(diagnosed(logged(statuses=(401,))), approved=False)
+    assert (found["cause"], found["verdict"]) == ("callback_auth_mismatch", "needs_approval")
+
+
+def test_a_cause_whose_rule_asks_for_approval_gets_it_whatever_its_remedy_says() -> None:
+    overwritten = {"secrets": {"missing": ["OPENAI_API_KEY"], "changed_together": True, "changed_after_deploy": True}}
+    incident = diagnosed(overwritten, NO_AGENT_CAME)
+    assert incident["verdict"]["id"] == "agent_secrets_overwritten"
+    found = begin(incident, approved=False)
+    assert (found["verdict"], found["plan"][-1]["permitted"]) == ("needs_approval", False)
+    assert begin(incident, approved=False, allowed=["update_secret"])["verdict"] is None

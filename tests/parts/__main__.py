@@ -9,9 +9,9 @@ import os
 import sys
 
 from parts import LeftOutError
-from parts.go import SERVER
+from parts.go import LK, SERVER
 
-PARTS = (SERVER,)
+PARTS = (SERVER, LK)
 
 
 def main() -> int:

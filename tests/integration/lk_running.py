@@ -1,11 +1,15 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the stand-in C(lk), and with C(LAB_REAL_LK) a real one too, against the stand-in cloud."""
+"""Runs C(lk), the stand-in and real ones, against the stand-in cloud.
+
+C(VOICEOPS_LK_BINARIES) names a folder of further real ones, each as C(lk) in a folder of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import re
 import subprocess
@@ -14,6 +18,8 @@ from pathlib import Path
 
 import pytest
 from integration.cloud_running import KEY, SECRET, with_cloud
+from parts import LeftOutError
+from parts.go import LK
 
 STAND_IN = Path(__file__).resolve().parent.parent / "lab" / "lk"
 AGENT = "CA_abc123def456"
@@ -26,17 +32,30 @@ SPINNER = re.compile(r"\x1b\[\?25l\x1b\[\?2004h\r█ .*? \x1b\[D\x1b\[2K\r(?:\x1
 
 @dataclass(frozen=True)
 class Lk:
-    """A program to test."""
+    """A program to test; without C(path) it is the real one that the tests make."""
 
-    path: str
+    path: Path | None
     version: str
 
     @property
     def new(self) -> bool:
         return self.version == "2.18.2"
 
+    @property
+    def program(self) -> str:
+        """Its path, once it is there; the test is left out if this machine cannot have it."""
+        return str(self.path or _made())
+
     def __str__(self) -> str:
-        return f"{'stand-in' if self.path == str(STAND_IN) else 'real'}-{self.version}"
+        return f"{'stand-in' if self.path == STAND_IN else 'real'}-{self.version}"
+
+
+@functools.cache
+def _made() -> Path:
+    try:
+        return LK.made() / "lk"
+    except LeftOutError as problem:
+        pytest.skip(str(problem))
 
 
 @dataclass
@@ -52,17 +71,22 @@ class Done:
         return self.out[self.out.index("┌") :]
 
 
-def programs() -> list[Lk]:
-    found = [Lk(str(STAND_IN), "2.13.2"), Lk(str(STAND_IN), "2.18.2")]
-    if real := os.environ.get("LAB_REAL_LK"):
-        version = subprocess.run([real, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
-        found.append(Lk(real, version.split()[-1]))
-    return found
+def _further() -> list[Lk]:
+    """Find the real ones of the folder that the environment names."""
+    folder = os.environ.get("VOICEOPS_LK_BINARIES")
+    paths = sorted(Path(folder).glob("*/lk")) if folder else []
+    assert paths or not folder, f"VOICEOPS_LK_BINARIES: expected a folder of folders with an lk each, got {folder}"
+    told = (subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=60) for path in paths)
+    return [Lk(path, done.stdout.split()[-1]) for path, done in zip(paths, told, strict=True)]
 
 
-each_lk = pytest.mark.parametrize("lk", programs(), ids=str)
-old = Lk(str(STAND_IN), "2.13.2")
-new = Lk(str(STAND_IN), "2.18.2")
+MADE = Lk(None, "2.18.2")
+old, new = Lk(STAND_IN, "2.13.2"), Lk(STAND_IN, "2.18.2")
+REAL = [MADE, *_further()]
+each_lk = pytest.mark.parametrize(
+    "lk", [old, new, *(lk for lk in REAL if lk.version in (old.version, new.version))], ids=str
+)
+each_real_lk = pytest.mark.parametrize("lk", REAL, ids=str)
 
 
 def environment(lk: Lk, home: Path, base: str) -> dict[str, str]:
@@ -90,7 +114,7 @@ def make_project(folder: Path, subdomain: str = "my-project") -> Path:
 
 async def start(lk: Lk, where: Path, variables: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        lk.path,
+        lk.program,
         *arguments,
         cwd=where,
         env=variables,

@@ -184,7 +184,8 @@ def _call_error(status: int, reason: str, body: bytes) -> CallError:
     except (ValueError, TypeError, KeyError):
         pass
     codes = {400: "internal", 401: "unauthenticated", 403: "permission_denied", 404: "bad_route"}
-    code = "unavailable" if status in (429, 502, 503, 504) else codes.get(status, "unknown")
+    codes |= {429: "resource_exhausted", **dict.fromkeys((502, 503, 504), "unavailable")}
+    code = codes.get(status, "unknown")
     return CallError(code, f'Error from intermediary with HTTP status code {status} "{reason}"')
 
 

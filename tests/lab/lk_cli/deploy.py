@@ -96,10 +96,10 @@ def _deploy(run: Run, agent_id: str, deployment: str, given: list[dict[str, Any]
         for vertex in step.get("vertexes", ()):
             number = numbers.setdefault(vertex["digest"], len(numbers) + 1)
             done = f"#{number} DONE 0.0s\n" if "completed" in vertex else ""
-            print(f"#{number} {vertex['name']}\n{done}", file=sys.stderr, end="\n" if done else "")
+            print(f"{'' if number == 1 else chr(10)}#{number} {vertex['name']}\n{done}", file=sys.stderr, end="")
         for log in step.get("logs", ()):
             text = base64.b64decode(log["data"]).decode(errors="replace").rstrip("\n")
-            print(f"#{numbers[log['vertex']]} 0.1 {text}", file=sys.stderr)
+            print(f"#{numbers[log['vertex']]} 0.000 {text}", file=sys.stderr)
 
 
 def _language(directory: Path) -> str:

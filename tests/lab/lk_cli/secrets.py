@@ -25,6 +25,7 @@ _LINE = re.compile(
     r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)"|([^\n]*?))[ \t]*(?:\s#.*)?$""",
     re.MULTILINE,
 )
+_STRAY = re.compile(r"[\w.\s]*([^\w.\s=:])")
 _VARIABLE = re.compile(r"\$\{?([A-Z0-9_]+)\}?")
 
 
@@ -41,10 +42,12 @@ def given_secrets(values: Values, required: bool, out: Output) -> list[dict[str,
     """Give the secrets to be sent, as protocol messages; raises C(LkError) for C(required) ones that are missing."""
     secrets = dict(_mounted(Path(path)) for path in values.get("secret-mount", ()))
     for pair in values.get("secrets", ()):
-        pairs = dotenv(pair)
-        if not pairs:
+        # godotenv takes a text without a sign between the two for the value of a secret without a name.
+        pairs = dotenv(pair) or {"": pair}
+        if stray := _STRAY.match(pair):
             raise LkError(
-                f"failed to parse secrets: invalid key-value pair: {pair}: unexpected character in variable name"
+                f"failed to parse secrets: invalid key-value pair: {pair}: "
+                f'unexpected character "{stray[1]}" in variable name near "{pair}"'
             )
         secrets.update({name: _secret(name, value.encode()) for name, value in pairs.items()})
     if "secrets-file" in values or (required and not secrets):

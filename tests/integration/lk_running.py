@@ -27,7 +27,7 @@ ENVIRONMENT_LINE = "Using url, api-key, api-secret from environment"
 LINES = [ENVIRONMENT_LINE, f"Using agent [{AGENT}]"]
 ASLEEP = {"deployments": [{"status": "Sleeping", "replicas": 0}]}
 INACTIVE = "The agent has shut down due to inactivity. It will automatically start again when a new session begins."
-SPINNER = re.compile(r"\x1b\[\?25l\x1b\[\?2004h\r█ .*? \x1b\[D\x1b\[2K\r(?:\x1b\[\?\d+[lh])+")
+SPINNER = re.compile(r"\x1b\[\?25l\x1b\[\?2004h\r[█▓▒░] (.*?)\x1b\[D(?:[^\x1b]*\x1b\[D)*\x1b\[2K\r(?:\x1b\[\?\d+[lh])+")
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,12 @@ def _further() -> list[Lk]:
     folder = os.environ.get("VOICEOPS_LK_BINARIES")
     paths = sorted(Path(folder).glob("*/lk")) if folder else []
     assert paths or not folder, f"VOICEOPS_LK_BINARIES: expected a folder of folders with an lk each, got {folder}"
-    told = (subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=60) for path in paths)
-    return [Lk(path, done.stdout.split()[-1]) for path, done in zip(paths, told, strict=True)]
+    return [Lk(path, _version(path)) for path in paths]
+
+
+def _version(path: Path) -> str:
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.split()[-1]
 
 
 MADE = Lk(None, "2.18.2")

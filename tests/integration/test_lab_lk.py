@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(lk), the stand-in and the real one, compared with what it prints by its sources and documents: 2.13.2 and 2.18.2."""
+"""C(lk), the stand-in and the real one, compared with what its sources and documents say: 2.13.2 and 2.18.2."""
 
 from __future__ import annotations
 

@@ -87,6 +87,13 @@ class Client:
             except CanceledError as error:
                 raise LkError("scanner error: context canceled") from error
 
+    def put(self, url: str, archive: bytes) -> None:
+        """Send a deployment's source as C(lk) did before 2.12.1; raises C(LkError)."""
+        with self._request("PUT", url, archive, "application/gzip", False) as response:
+            text = response.read().decode(errors="replace")
+        if response.status != 200:
+            raise LkError(f"failed to upload tarball: {response.status}: {text}")
+
     def upload(self, request: Message, archive: bytes) -> None:
         """Send a deployment's source to its presigned address; raises C(LkError)."""
         boundary = uuid.uuid4().hex
@@ -195,5 +202,7 @@ def _log_error(body: bytes, version: str) -> str:
         meta = " ".join(f"{name}:{value}" for name, value in sorted(error.get("meta", {}).items()))
         text = f"failed to get logs: {error.get('msg', '')}"
         return text if version == OLDEST_SDK else f"{text} - map[{meta}]"
-    except (ValueError, AttributeError) as problem:
-        return f"failed to parse error response: {problem}"
+    except (ValueError, AttributeError):
+        first = body.decode(errors="replace").strip()[:1]
+        why = f"invalid character '{first}' looking for beginning of value" if first else "unexpected end of JSON input"
+        return f"failed to parse error response: {why}"

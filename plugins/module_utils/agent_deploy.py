@@ -23,7 +23,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.agent_watch impor
 PAID_PLANS = "LiveKit rolls back on its paid plans only; on the free plan, check the earlier commit out and deploy it"
 # What ends a deploy on our side only: the build may go on, and come to a good end, without us.
 _BROKE_OFF = re.compile(
-    r"token too long|context (?:deadline exceeded|canceled)|unexpected EOF|connection reset|broken pipe"
+    r"token too long|context (?:deadline exceeded|canceled)|signal received|unexpected EOF|connection reset|broken pipe"
     r"|failed to build agent: 5\d\d"
 )
 _LAST_OF_BUILD = 8

@@ -27,7 +27,9 @@ ENVIRONMENT_LINE = "Using url, api-key, api-secret from environment"
 LINES = [ENVIRONMENT_LINE, f"Using agent [{AGENT}]"]
 ASLEEP = {"deployments": [{"status": "Sleeping", "replicas": 0}]}
 INACTIVE = "The agent has shut down due to inactivity. It will automatically start again when a new session begins."
-SPINNER = re.compile(r"\x1b\[\?25l\x1b\[\?2004h\r[█▓▒░] (.*?)\x1b\[D(?:[^\x1b]*\x1b\[D)*\x1b\[2K\r(?:\x1b\[\?\d+[lh])+")
+SPINNER = re.compile(
+    r"\x1b\[\?25l\x1b\[\?2004h\r[█▓▒░] ([^\r\x1b]*)(?:\r|\x1b\[D)(?:[^\x1b]*(?:\r|\x1b\[D))*\x1b\[2K\r(?:\x1b\[\?\d+[lh])+"
+)
 
 
 @dataclass(frozen=True)

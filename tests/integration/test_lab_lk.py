@@ -379,8 +379,8 @@ def test_deploy_wants_an_agent(tmp_path, lk, files, text):
 
 
 @each_lk
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_logs_follow_until_a_signal_comes(tmp_path, lk, number):
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupt")])
+def test_logs_follow_until_a_signal_comes(tmp_path, lk, number, name):
     async def act(base):
         process = await start(lk, make_project(tmp_path), environment(lk, tmp_path / "home", base), "agent", "logs")
         seen: list[bytes] = []
@@ -396,7 +396,11 @@ def test_logs_follow_until_a_signal_comes(tmp_path, lk, number):
 
     seen, done = with_cloud(tmp_path, {"agent": {"id": AGENT, "logs": ["one", "two"]}}, act)
     assert seen.splitlines()[-2:] == ["one", "two"]
-    assert (done.code, done.err.splitlines()[-1]) == (1, "scanner error: context canceled")
+    assert done.code == 1
+    # Go 1.26 names the signal; whoever builds an old lk may do so with any Go.
+    named, unnamed = f"scanner error: {name} signal received", "scanner error: context canceled"
+    expected = {"stand-in-2.13.2": {unnamed}, "real-2.13.2": {named, unnamed}}.get(str(lk), {named})
+    assert done.err.splitlines()[-1] in expected
 
 
 @each_lk

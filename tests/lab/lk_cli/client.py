@@ -32,7 +32,7 @@ _MAX_LINE = 64 * 1024
 
 
 class CanceledError(Exception):
-    """A signal asked the command to stop."""
+    """A signal asked the command to stop; the text says so as Go does."""
 
 
 class CallError(LkError):
@@ -59,7 +59,7 @@ class Client:
         except _TransportError as error:
             raise CallError("internal", f"failed to do request: {error}") from error
         except CanceledError as error:
-            raise CallError("internal", f'failed to do request: Post "{url}": context canceled') from error
+            raise CallError("internal", f'failed to do request: Post "{url}": {error}') from error
         if response.status != 200:
             raise _call_error(response.status, response.reason, body)
         answer: Message = json.loads(body)
@@ -85,7 +85,7 @@ class Client:
             except (http.client.HTTPException, OSError) as error:
                 raise LkError("scanner error: unexpected EOF") from error
             except CanceledError as error:
-                raise LkError("scanner error: context canceled") from error
+                raise LkError(f"scanner error: {error}") from error
 
     def put(self, url: str, archive: bytes) -> None:
         """Send a deployment's source as C(lk) did before 2.12.1; raises C(LkError)."""

@@ -60,7 +60,8 @@ class Output:
         if self.new:
             self.status(title)
             return work()
-        sys.stdout.write(f"\x1b[?25l\x1b[?2004h\r▓ {title}\x1b[D")
+        back = "\r" if self.version >= (2, 16, 1) else "\x1b[D"
+        sys.stdout.write(f"\x1b[?25l\x1b[?2004h\r▓ {title}{back}")
         try:
             return work()
         finally:

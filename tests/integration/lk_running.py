@@ -28,7 +28,8 @@ LINES = [ENVIRONMENT_LINE, f"Using agent [{AGENT}]"]
 ASLEEP = {"deployments": [{"status": "Sleeping", "replicas": 0}]}
 INACTIVE = "The agent has shut down due to inactivity. It will automatically start again when a new session begins."
 SPINNER = re.compile(
-    r"\x1b\[\?25l\x1b\[\?2004h\r[█▓▒░] ([^\r\x1b]*)(?:\r|\x1b\[D)(?:[^\x1b]*(?:\r|\x1b\[D))*\x1b\[2K\r(?:\x1b\[\?\d+[lh])+"
+    r"\x1b\[\?25l\x1b\[\?2004h\r[█▓▒░] ([^\r\x1b]*)(?:\r|\x1b\[D)"
+    r"(?:[^\x1b]*(?:\r|\x1b\[D))*\x1b\[2K\r(?:\x1b\[\?\d+[lh])+"
 )
 
 
@@ -89,10 +90,17 @@ def _version(path: Path) -> str:
 MADE = Lk(None, "2.18.2")
 old, new = Lk(STAND_IN, "2.13.2"), Lk(STAND_IN, "2.18.2")
 REAL = [MADE, *_further()]
-each_lk = pytest.mark.parametrize(
-    "lk", [old, new, *(lk for lk in REAL if lk.version in (old.version, new.version))], ids=str
-)
+
+
+def each_of(*versions: str) -> pytest.MarkDecorator:
+    """Run a test with the stand-in of these versions, and with the real ones of these that there are."""
+    stand_ins = [Lk(STAND_IN, version) for version in versions]
+    return pytest.mark.parametrize("lk", [*stand_ins, *(lk for lk in REAL if lk.version in versions)], ids=str)
+
+
+each_lk = each_of(old.version, new.version)
 each_real_lk = pytest.mark.parametrize("lk", REAL, ids=str)
+old_and_real = pytest.mark.parametrize("lk", [old, *REAL], ids=str)
 
 
 def environment(lk: Lk, home: Path, base: str) -> dict[str, str]:

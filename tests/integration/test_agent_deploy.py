@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent deployed by C(lk), stand-in or real, at the stand-in cloud, past each of the traps of C(lk agent deploy)."""
+"""The agent deployed by C(lk), stand-in or real, at the stand-in cloud, past each of the traps of its deploy."""
 
 from __future__ import annotations
 

@@ -17,16 +17,18 @@ from integration.cloud_running import with_answer, with_cloud
 from integration.lk_cases import CASES, Case
 from integration.lk_running import (
     AGENT,
+    REAL,
     SPINNER,
     STAND_IN,
     Done,
     Lk,
-    each_real_lk,
     environment,
     finish,
     make_project,
     start,
 )
+
+from lab.lk_cli.app import SDK_VERSIONS
 
 
 def run_case(lk: Lk, folder: Path, command: str, case: Case) -> Done:
@@ -74,7 +76,7 @@ def plain(text: str, folder: Path) -> list[str]:
     return lines
 
 
-@each_real_lk
+@pytest.mark.parametrize("lk", [lk for lk in REAL if lk.version in SDK_VERSIONS], ids=str)
 @pytest.mark.parametrize("name", CASES)
 def test_the_stand_in_does_what_the_real_one_does(tmp_path: Path, lk: Lk, name: str) -> None:
     command, case = CASES[name]

@@ -26,7 +26,9 @@ from lab.lk_cli.project import Project
 
 Message = dict[str, Any]
 OLDEST_SDK = "2.11.3"
-"""The SDK of 2.5.6, which takes a line of the agent's that starts with C(ERROR:) for the end of the log."""
+"""The SDK of 2.5.6, which leaves out what else a log's server says of an error."""
+_PASSES_ERRORS_SINCE = (2, 13, 3)
+"""Older SDKs take a line of the agent's that starts with C(ERROR:) for the end of the log."""
 _MAX_LINE = 64 * 1024
 """The longest line, in bytes, that Go's bufio.Scanner takes."""
 
@@ -49,6 +51,7 @@ class Client:
     def __init__(self, project: Project, version: str) -> None:
         self._project = project
         self._version = version
+        self._ends_on_errors = tuple(map(int, version.split("."))) < _PASSES_ERRORS_SINCE
 
     def call(self, method: str, message: Message) -> Message:
         """Call a method of CloudAgent; raises C(CallError)."""
@@ -79,7 +82,7 @@ class Client:
                 while line := response.readline(_MAX_LINE + 1):
                     if len(line) > _MAX_LINE:
                         raise LkError("scanner error: bufio.Scanner: token too long")
-                    if self._version == OLDEST_SDK and line.startswith(b"ERROR:"):
+                    if self._ends_on_errors and line.startswith(b"ERROR:"):
                         raise LkError(line.decode(errors="replace").strip().removeprefix("ERROR: "))
                     yield line.decode(errors="replace").rstrip("\n").removesuffix("\r")
             except (http.client.HTTPException, OSError) as error:

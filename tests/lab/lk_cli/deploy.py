@@ -53,8 +53,10 @@ def deploy(run: Run) -> None:
         except LkError as error:
             raise LkError(f"unable to deploy agent: {error}") from error
     run.out.status("Deployed agent")
-    if run.out.version == (2, 13, 0) and ask("Agent deploying. Would you like to view logs?"):
-        raise LkError("the stand-in shows no logs after a deploy")
+    if run.out.version == (2, 13, 0):
+        run.out.status("Build completed - You can view build logs later with `lk agent logs --log-type=build`")
+        if not run.values.get("silent") and ask("Agent deploying. Would you like to view logs?"):
+            raise LkError("the stand-in shows no logs after a deploy")
 
 
 def _unknown_language(version: Version) -> str:

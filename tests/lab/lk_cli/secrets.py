@@ -18,6 +18,7 @@ HIDDEN = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_URL")
 """LiveKit injects these by itself: they are never listed and never sent."""
 
 REFUSES_EMPTY_SINCE = (2, 12, 9)
+IGNORES_EMPTY_SINCE = (2, 13, 2)
 _FILES = (".env.production", ".env", ".env.staging", ".env.development", ".env.local", ".env.test")
 _MAX_FILE = 1024 * 1024
 _LINE = re.compile(
@@ -74,9 +75,9 @@ def _from_file(values: Values, out: Output) -> dict[str, str]:
     if out.version < REFUSES_EMPTY_SINCE:
         return found
     if empty and not values.get("ignore-empty-secrets"):
+        hint = ", or use --ignore-empty-secrets to skip empty values" if out.version >= IGNORES_EMPTY_SINCE else ""
         raise LkError(
-            f"failed to parse secrets file: secret {empty[0]} is empty, either remove it or provide a value,"
-            " or use --ignore-empty-secrets to skip empty values"
+            f"failed to parse secrets file: secret {empty[0]} is empty, either remove it or provide a value{hint}"
         )
     if empty and (out.new or not values.get("silent")):
         out.status(f"Skipped {len(empty)} empty secret(s): {', '.join(empty)}")

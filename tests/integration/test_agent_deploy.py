@@ -141,10 +141,11 @@ def test_another_agent_than_the_folder_names_is_refused(tmp_path):
     assert f"voiceops_agent_id: expected {AGENT}, which livekit.toml" in done.result["msg"]
 
 
-def test_lk_2_13_0_which_never_ends_a_deploy_is_refused_though_it_calls_itself_2_12_9(tmp_path):
-    done = change(tmp_path, "deployed", by=Lk(STAND_IN, "2.13.0"))
+@each_of("2.13.0")
+def test_lk_2_13_0_which_ends_a_deploy_with_a_question_is_refused_though_it_calls_itself_2_12_9(tmp_path, lk):
+    done = change(tmp_path, "deployed", by=lk)
     assert (done.result["reason"], done.commands) == ("refused", [])
-    assert "never ends a deploy: update it" in done.result["msg"]
+    assert "ends a deploy with a question: update it" in done.result["msg"]
 
 
 # The source

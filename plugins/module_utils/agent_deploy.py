@@ -4,7 +4,8 @@
 """Deploys the agent's source to LiveKit Cloud by C(lk agent deploy), which ends when the image is built.
 
 Its traps are known from lk's sources, v2.5.0 to v2.18.2: it goes by livekit.toml alone and without one makes a new
-agent, 2.13.0 asks a question at its end, its last word differs from version to version, and it may break off a build that goes on.
+agent, 2.13.0 asks a question at its end, its last word differs from version to version, and it may break off a build
+that goes on.
 """
 
 from __future__ import annotations

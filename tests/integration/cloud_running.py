@@ -48,11 +48,8 @@ def with_cloud(
     return asyncio.run(run())
 
 
-def with_answer(status: int, text: str, act: Callable[[str], Awaitable[_T]]) -> _T:
-    """Serve C(status) and C(text) to every request, and give what C(act), given the base URL, gives."""
-
-    async def answer(_request: web.Request) -> web.Response:
-        return web.Response(status=status, text=text)
+def with_answer(answer: Callable[[web.Request], Awaitable[web.Response]], act: Callable[[str], Awaitable[_T]]) -> _T:
+    """Let C(answer) answer every request, and give what C(act), given the base URL, gives."""
 
     async def run() -> _T:
         app = web.Application()

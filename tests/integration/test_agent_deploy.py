@@ -203,12 +203,13 @@ def test_a_deploy_that_hangs_is_ended_at_the_deadline_with_its_last_words(tmp_pa
     assert done.shown == BUILD[:1]
 
 
-def test_a_build_that_goes_on_without_lk_is_watched_to_its_end(tmp_path):
+@pytest.mark.parametrize("words", ["bufio.Scanner: token too long", "terminated signal received"])
+def test_a_build_that_goes_on_without_lk_is_watched_to_its_end(tmp_path, words):
     wrapped = tmp_path / "lk"
-    # The build comes to its end in the cloud, but lk trips over a long line, as all versions may.
+    # The build comes to its end in the cloud, but lk trips over a long line, as all versions may, or is ended.
     wrapped.write_text(
         f'#!/bin/sh\n{STAND_IN} "$@" || exit\n[ "$2" != deploy ] || [ "$3" = --help ] || '
-        '{ echo "unable to deploy agent: bufio.Scanner: token too long" >&2; exit 1; }\n',
+        f'{{ echo "unable to deploy agent: {words}" >&2; exit 1; }}\n',
         encoding="utf-8",
     )
     wrapped.chmod(0o755)

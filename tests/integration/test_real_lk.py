@@ -9,14 +9,18 @@ BuildKit numbers what it prints, progress bars, in what order regions are told, 
 
 from __future__ import annotations
 
+import asyncio
 import re
+import signal
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from integration.cloud_running import with_answer, with_cloud
 from integration.lk_cases import CASES, Case
 from integration.lk_running import (
     AGENT,
+    MADE,
     REAL,
     SPINNER,
     STAND_IN,
@@ -48,7 +52,12 @@ def run_case(lk: Lk, folder: Path, command: str, case: Case) -> Done:
         return await finish(await start(lk, project, chosen, *command.split()))
 
     if case.answer:
-        return with_answer(*case.answer, act)
+        status, text = case.answer
+
+        async def answer(_request: web.Request) -> web.Response:
+            return web.Response(status=status, text=text)
+
+        return with_answer(answer, act)
     agent = None if case.agent is None else {"id": AGENT, **case.agent}
     return with_cloud(folder, {"agent": agent, **case.spec}, act, follow_logs=False)
 
@@ -88,3 +97,32 @@ def test_the_stand_in_does_what_the_real_one_does(tmp_path: Path, lk: Lk, name: 
         seen.append([f"exit {done.code}", *plain(done.out, folder), "on stderr:", *plain(done.err, folder)])
     real, stand_in = seen
     assert stand_in == real
+
+
+@pytest.mark.parametrize("lk", [MADE], ids=str)
+@pytest.mark.parametrize("command", ["restart", "status", "deploy"])
+def test_both_end_on_a_signal_while_the_server_gives_no_answer(tmp_path: Path, lk: Lk, command: str) -> None:
+    def run(one: Lk) -> list[str]:
+        folder = tmp_path / str(one)
+        folder.mkdir()
+        (make_project(folder) / "requirements.txt").write_text("livekit-agents~=1.3\n", encoding="utf-8")
+        asked, ended = asyncio.Event(), asyncio.Event()
+
+        async def answer(_request: web.Request) -> web.Response:
+            asked.set()
+            await ended.wait()
+            return web.Response(status=500)
+
+        async def act(base: str) -> Done:
+            process = await start(one, make_project(folder), environment(one, folder / "home", base), "agent", command)
+            try:
+                await asyncio.wait_for(asked.wait(), 20)
+                process.send_signal(signal.SIGTERM)
+                return await finish(process)
+            finally:
+                ended.set()
+
+        done = with_answer(answer, act)
+        return [f"exit {done.code}", *plain(done.out, folder), "on stderr:", *plain(done.err, folder)]
+
+    assert run(Lk(STAND_IN, lk.version)) == run(lk)

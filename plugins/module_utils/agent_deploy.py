@@ -4,7 +4,8 @@
 """Deploys the agent's source to LiveKit Cloud by C(lk agent deploy), which ends when the image is built.
 
 Its traps are known from lk's sources, v2.5.0 to v2.18.2: it goes by livekit.toml alone and without one makes a new
-agent, 2.13.0 never ends, its last word differs from version to version, and it may break off a build that goes on.
+agent, 2.13.0 asks a question at its end, its last word differs from version to version, and it may break off a build
+that goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.agent_watch impor
 PAID_PLANS = "LiveKit rolls back on its paid plans only; on the free plan, check the earlier commit out and deploy it"
 # What ends a deploy on our side only: the build may go on, and come to a good end, without us.
 _BROKE_OFF = re.compile(
-    r"token too long|context (?:deadline exceeded|canceled)|unexpected EOF|connection reset|broken pipe"
+    r"token too long|context (?:deadline exceeded|canceled)|signal received|unexpected EOF|connection reset|broken pipe"
     r"|failed to build agent: 5\d\d"
 )
 _LAST_OF_BUILD = 8
@@ -50,13 +51,13 @@ def check_folder(options: Mapping[str, Any]) -> None:
 
 
 def check_version(session: lk.Session, deadline: float) -> None:
-    """Refuse lk 2.13.0, whose deploy never ends; it calls itself 2.12.9, whose deploy has no option --silent."""
+    """Refuse lk 2.13.0, whose deploy ends with a question; it calls itself 2.12.9, whose deploy has no --silent."""
     suspect = session.version == (2, 13, 0)
     if session.version == (2, 12, 9):
         suspect = "--silent" in lk.act(session, ["deploy", "--help"], deadline, by_id=False).stdout
     if suspect:
         raise ChangeError(
-            "refused", "voiceops_lk: lk 2.13.0, which calls itself 2.12.9, never ends a deploy: update it"
+            "refused", "voiceops_lk: lk 2.13.0, which calls itself 2.12.9, ends a deploy with a question: update it"
         )
 
 

@@ -1,19 +1,20 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes the agent of the stand-in cloud by the stand-in C(lk), as the modules agent and agent_secret do."""
+"""Changes the agent of the stand-in cloud by C(lk), as the modules agent and agent_secret do."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from integration.cloud_running import KEY, SECRET, with_cloud
-from integration.lk_running import AGENT, STAND_IN, make_project
+from integration.lk_running import AGENT, STAND_IN, Lk, make_project, old
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import agent_change, agent_secret
 
@@ -66,13 +67,27 @@ def set_secret(folder: Path, name: str, value: str, *, check: bool = False, **pa
     return _changed(folder, work, **{"name": name, "value": value, "only_if_missing": False, "wait": True, **parts})
 
 
+def noting(real: Lk, folder: Path) -> str:
+    """Make a program that notes its arguments, as the stand-in does by itself, and then is the real one."""
+    path = folder / "noting" / "lk"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        f"#!{sys.executable} -IS\nimport json, os, sys\n"
+        'with open(os.environ["LAB_LK_CALLS"], "a") as file:\n    file.write(json.dumps(sys.argv[1:]) + "\\n")\n'
+        f"os.execv({real.program!r}, [{real.program!r}, *sys.argv[1:]])\n",
+        encoding="utf-8",
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
 def _changed(
     folder: Path,
     work: Work,
     *,
     agent: dict[str, Any] | None = None,
     cloud: dict[str, Any] | None = None,
-    lk_version: str = "2.13.2",
+    by: Lk = old,
     **options: Any,
 ) -> Changed:
     calls, home, shown = folder / "calls", folder / "home", []
@@ -82,7 +97,7 @@ def _changed(
         environment = {
             "HOME": str(home),
             "LK_AGENTS_URL": base,
-            "LAB_LK_VERSION": lk_version,
+            "LAB_LK_VERSION": by.version,
             "LAB_LK_CALLS": str(calls),
         }
         whole = {
@@ -91,7 +106,7 @@ def _changed(
             "livekit_url": "wss://my-project.livekit.cloud",
             "livekit_api_key": KEY,
             "livekit_api_secret": SECRET,
-            "lk": str(STAND_IN),
+            "lk": by.program if by.path == STAND_IN else noting(by, folder),
             "lk_environment": environment,
             "deadline": 60.0,
             "settle": 0.5,

@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aiohttp import web
+
 from lab import cloud, daemon, scenario
 from lab.state import LabState, Scenario
 
@@ -32,14 +34,28 @@ def load(folder: Path, spec: dict[str, Any]) -> Scenario:
     return scenario.load(path, NOW)
 
 
-def with_cloud(folder: Path, spec: dict[str, Any], act: Callable[[str], Awaitable[_T]]) -> _T:
+def with_cloud(
+    folder: Path, spec: dict[str, Any], act: Callable[[str], Awaitable[_T]], *, follow_logs: bool = True
+) -> _T:
     """Serve the cloud of C(spec), and give what C(act), given its base URL, gives."""
 
     async def run() -> _T:
-        state = LabState(now=NOW, api_key=KEY, api_secret=SECRET)
+        state = LabState(now=NOW, api_key=KEY, api_secret=SECRET, follow_logs=follow_logs)
         async with contextlib.AsyncExitStack() as stack:
             port = await daemon.serve(cloud.make_app(load(folder, spec), state), stack)
             return await act(f"http://127.0.0.1:{port}")
+
+    return asyncio.run(run())
+
+
+def with_answer(answer: Callable[[web.Request], Awaitable[web.Response]], act: Callable[[str], Awaitable[_T]]) -> _T:
+    """Let C(answer) answer every request, and give what C(act), given the base URL, gives."""
+
+    async def run() -> _T:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", answer)
+        async with contextlib.AsyncExitStack() as stack:
+            return await act(f"http://127.0.0.1:{await daemon.serve(app, stack)}")
 
     return asyncio.run(run())
 

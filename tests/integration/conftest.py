@@ -148,7 +148,7 @@ def play_role(tmp_path: Path) -> Callable[..., tuple[Play, Any]]:
                 "check_mode": False,
             },
         ]
-        book = ROOT / "playbooks" / f"test-{tmp_path.name}.yml"
+        book = ROOT / "playbooks" / f"test-{tmp_path.parent.name}-{tmp_path.name}.yml"  # workers share the latter
         content = [{"name": "Try a role", "hosts": hosts, "gather_facts": False, "tasks": tasks}]
         book.write_text(yaml.safe_dump(content), encoding="utf-8")
         try:

@@ -1,11 +1,16 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the stand-in C(lk), and with C(LAB_REAL_LK) a real one too, against the stand-in cloud."""
+"""Runs C(lk), the stand-in and real ones, against the stand-in cloud.
+
+C(VOICEOPS_LK_BINARIES) names a folder of further real ones, each as C(lk) in a folder named by its version: what it
+calls itself is not always its version.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import re
 import subprocess
@@ -14,6 +19,8 @@ from pathlib import Path
 
 import pytest
 from integration.cloud_running import KEY, SECRET, with_cloud
+from parts import LeftOutError
+from parts.go import LK
 
 STAND_IN = Path(__file__).resolve().parent.parent / "lab" / "lk"
 AGENT = "CA_abc123def456"
@@ -21,22 +28,38 @@ ENVIRONMENT_LINE = "Using url, api-key, api-secret from environment"
 LINES = [ENVIRONMENT_LINE, f"Using agent [{AGENT}]"]
 ASLEEP = {"deployments": [{"status": "Sleeping", "replicas": 0}]}
 INACTIVE = "The agent has shut down due to inactivity. It will automatically start again when a new session begins."
-SPINNER = re.compile(r"\x1b\[\?25l\x1b\[\?2004h\r█ .*? \x1b\[D\x1b\[2K\r(?:\x1b\[\?\d+[lh])+")
+SPINNER = re.compile(
+    r"\x1b\[\?25l\x1b\[\?2004h\r[█▓▒░] ([^\r\x1b]*)(?:\r|\x1b\[D)"
+    r"(?:[^\x1b]*(?:\r|\x1b\[D))*\x1b\[2K\r(?:\x1b\[\?\d+[lh])+"
+)
 
 
 @dataclass(frozen=True)
 class Lk:
-    """A program to test."""
+    """A program to test; without C(path) it is the real one that the tests make."""
 
-    path: str
+    path: Path | None
     version: str
 
     @property
     def new(self) -> bool:
         return self.version == "2.18.2"
 
+    @property
+    def program(self) -> str:
+        """Its path, once it is there; the test is left out if this machine cannot have it."""
+        return str(self.path or _made())
+
     def __str__(self) -> str:
-        return f"{'stand-in' if self.path == str(STAND_IN) else 'real'}-{self.version}"
+        return f"{'stand-in' if self.path == STAND_IN else 'real'}-{self.version}"
+
+
+@functools.cache
+def _made() -> Path:
+    try:
+        return LK.made() / "lk"
+    except LeftOutError as problem:
+        pytest.skip(str(problem))
 
 
 @dataclass
@@ -52,17 +75,28 @@ class Done:
         return self.out[self.out.index("┌") :]
 
 
-def programs() -> list[Lk]:
-    found = [Lk(str(STAND_IN), "2.13.2"), Lk(str(STAND_IN), "2.18.2")]
-    if real := os.environ.get("LAB_REAL_LK"):
-        version = subprocess.run([real, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
-        found.append(Lk(real, version.split()[-1]))
-    return found
+def _further() -> list[Lk]:
+    """Find the real ones of the folder that the environment names."""
+    folder = os.environ.get("VOICEOPS_LK_BINARIES")
+    paths = sorted(Path(folder).glob("*/lk")) if folder else []
+    assert paths or not folder, f"VOICEOPS_LK_BINARIES: expected a folder with VERSION/lk, got {folder}"
+    return [Lk(path.resolve(), path.parent.name) for path in paths]
 
 
-each_lk = pytest.mark.parametrize("lk", programs(), ids=str)
-old = Lk(str(STAND_IN), "2.13.2")
-new = Lk(str(STAND_IN), "2.18.2")
+MADE = Lk(None, "2.18.2")
+old, new = Lk(STAND_IN, "2.13.2"), Lk(STAND_IN, "2.18.2")
+REAL = [MADE, *_further()]
+
+
+def each_of(*versions: str) -> pytest.MarkDecorator:
+    """Run a test with the stand-in of these versions, and with the real ones of these that there are."""
+    stand_ins = [Lk(STAND_IN, version) for version in versions]
+    return pytest.mark.parametrize("lk", [*stand_ins, *(lk for lk in REAL if lk.version in versions)], ids=str)
+
+
+each_lk = each_of(old.version, new.version)
+each_real_lk = pytest.mark.parametrize("lk", REAL, ids=str)
+old_and_real = pytest.mark.parametrize("lk", [old, *REAL], ids=str)
 
 
 def environment(lk: Lk, home: Path, base: str) -> dict[str, str]:
@@ -90,7 +124,7 @@ def make_project(folder: Path, subdomain: str = "my-project") -> Path:
 
 async def start(lk: Lk, where: Path, variables: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        lk.path,
+        lk.program,
         *arguments,
         cwd=where,
         env=variables,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent deployed by the stand-in C(lk) at the stand-in cloud, past each of the traps of C(lk agent deploy)."""
+"""The agent deployed by C(lk), stand-in or real, at the stand-in cloud, past each of the traps of its deploy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from integration.agent_running import SLEEPS, VERSION, change
-from integration.lk_running import AGENT, STAND_IN, make_project
+from integration.lk_running import AGENT, STAND_IN, Lk, each_of, make_project, new
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import agent_deploy, agent_watch
 
@@ -19,6 +19,11 @@ BUILD = [
     "#2 [1/2] FROM docker.io/library/python:3.13-slim",
     "#3 [2/2] COPY . .",
 ]
+
+
+def steps(lines: list[str]) -> list[str]:
+    """The names of a build's steps: those that end at once may come in any order."""
+    return sorted(line.partition(" ")[2] for line in lines)
 
 
 @pytest.fixture(autouse=True)
@@ -44,16 +49,16 @@ def commit(folder: Path) -> str:
     return git(project, "rev-parse", "HEAD")
 
 
-@pytest.mark.parametrize("version", ["2.5.6", "2.12.9", "2.13.2", "2.16.4", "2.18.2"])
-def test_a_new_version_is_deployed_and_seen_to_run_whatever_this_lk_says_at_the_end(tmp_path, version):
-    done = change(tmp_path, "deployed", agent=SLEEPS, lk_version=version)
+@each_of("2.5.6", "2.12.9", "2.13.2", "2.16.4", "2.18.2")
+def test_a_new_version_is_deployed_and_seen_to_run_whatever_this_lk_says_at_the_end(tmp_path, lk):
+    done = change(tmp_path, "deployed", agent=SLEEPS, by=lk)
     result = done.result
     assert (result["changed"], result["observed"]) == (True, "running"), result
     assert (result["before"]["version"], result["rollback_to"]) == (VERSION, VERSION)
     assert result["after"]["version"] not in (VERSION, None)
     assert result["summary"] == f"version {result['after']['version']} is deployed in place of {VERSION}, and runs"
-    assert done.shown == BUILD
-    yes = ["--yes"] if version in ("2.16.4", "2.18.2") else []
+    assert steps(done.shown) == steps(BUILD)
+    yes = ["--yes"] if lk.version in ("2.16.4", "2.18.2") else []
     assert [words for words in done.calls if words[1:2] == ["deploy"] and "--help" not in words] == [
         ["agent", "deploy", *yes]
     ]
@@ -67,7 +72,7 @@ def test_the_newest_lks_other_words_for_success_are_no_trouble(tmp_path):
         encoding="utf-8",
     )
     wrapped.chmod(0o755)
-    done = change(tmp_path, "deployed", agent=SLEEPS, lk=str(wrapped), lk_version="2.18.2")
+    done = change(tmp_path, "deployed", agent=SLEEPS, lk=str(wrapped), by=new)
     assert "Completed deployment of agent to production" in done.result["steps"][2]["output"]
     assert (done.result["changed"], done.result["observed"]) == (True, "running")
 
@@ -93,16 +98,16 @@ def test_a_new_version_that_crashes_is_told_with_the_one_to_go_back_to(tmp_path)
     assert "on the free plan, check the earlier commit out and deploy it" in done.result["msg"]
 
 
-@pytest.mark.parametrize("version", ["2.13.2", "2.18.2"])
-def test_a_build_that_fails_is_told_by_its_last_lines_without_secrets(tmp_path, version):
-    done = change(tmp_path, "deployed", agent={**SLEEPS, "next": "build-fails"}, lk_version=version)
+@each_of("2.13.2", "2.18.2")
+def test_a_build_that_fails_is_told_by_its_last_lines_without_secrets(tmp_path, lk):
+    done = change(tmp_path, "deployed", agent={**SLEEPS, "next": "build-fails"}, by=lk)
     assert (done.result["failed"], done.result["reason"], done.result["changed"]) == (True, "build_failed", False)
     told = done.result["msg"]
     assert told.startswith(f"the build failed, and version {VERSION} serves as before: unable to deploy agent: "), told
     assert "No matching distribution" not in told
     assert "Could not find a version that satisfies the requirement livekit-agentz" in told
     assert "sk-labsecret0123456789" not in str(done)
-    assert done.shown == [*BUILD, "#4 [3/3] RUN pip install -r requirements.txt"]
+    assert steps(done.shown) == steps([*BUILD, "#4 [3/3] RUN pip install -r requirements.txt"])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +124,7 @@ def test_a_folder_that_names_no_agent_is_refused_before_lk_is_asked(tmp_path, to
     folder.mkdir()
     if toml:
         (folder / "livekit.toml").write_text(toml, encoding="utf-8")
-    done = change(tmp_path, "deployed", agent_dir=str(folder), agent_id=AGENT, lk_version=version)
+    done = change(tmp_path, "deployed", agent_dir=str(folder), agent_id=AGENT, by=Lk(STAND_IN, version))
     assert (done.result["reason"], done.calls) == ("refused", [])
     assert sentence.format(folder=folder) in done.result["msg"]
 
@@ -136,10 +141,11 @@ def test_another_agent_than_the_folder_names_is_refused(tmp_path):
     assert f"voiceops_agent_id: expected {AGENT}, which livekit.toml" in done.result["msg"]
 
 
-def test_lk_2_13_0_which_never_ends_a_deploy_is_refused_though_it_calls_itself_2_12_9(tmp_path):
-    done = change(tmp_path, "deployed", lk_version="2.13.0")
+@each_of("2.13.0")
+def test_lk_2_13_0_which_ends_a_deploy_with_a_question_is_refused_though_it_calls_itself_2_12_9(tmp_path, lk):
+    done = change(tmp_path, "deployed", by=lk)
     assert (done.result["reason"], done.commands) == ("refused", [])
-    assert "never ends a deploy: update it" in done.result["msg"]
+    assert "ends a deploy with a question: update it" in done.result["msg"]
 
 
 # The source
@@ -170,14 +176,15 @@ def deployed_from(head: str) -> dict:
 
 def test_another_commit_than_the_deployed_one_is_refused_where_lk_tells_it(tmp_path):
     head = commit(tmp_path)
-    done = change(tmp_path, "deployed", agent=deployed_from("f" * 40), lk_version="2.18.2")
+    done = change(tmp_path, "deployed", agent=deployed_from("f" * 40), by=new)
     assert (done.result["reason"], done.commands) == ("refused", [])
     assert f"is at commit {head[:12]}, but ffffffffffff is deployed: check that one out" in done.result["msg"]
 
 
-def test_the_deployed_commit_is_deployed_again_and_nothing_is_left_in_doubt(tmp_path):
+@each_of("2.18.2")
+def test_the_deployed_commit_is_deployed_again_and_nothing_is_left_in_doubt(tmp_path, lk):
     head = commit(tmp_path)
-    done = change(tmp_path, "deployed", agent=deployed_from(head), lk_version="2.18.2")
+    done = change(tmp_path, "deployed", agent=deployed_from(head), by=lk)
     assert (done.commands, done.result["limits"]) == (["deploy"], [])
     assert (done.result["source"]["same"], done.result["source"]["dirty"]) == (True, False)
 
@@ -185,22 +192,24 @@ def test_the_deployed_commit_is_deployed_again_and_nothing_is_left_in_doubt(tmp_
 # What breaks off on the way
 
 
-def test_a_deploy_that_hangs_is_ended_at_the_deadline_with_its_last_words(tmp_path, monkeypatch):
+@each_of("2.13.2", "2.18.2")
+def test_a_deploy_that_hangs_is_ended_at_the_deadline_with_its_last_words(tmp_path, monkeypatch, lk):
     monkeypatch.setattr(agent_deploy, "CALL_S", 4.0)
     faults = {"build": {"hangs": True, "after": 99}}
-    done = change(tmp_path, "deployed", agent=SLEEPS, cloud={"faults": faults}, deadline=5.0)
+    done = change(tmp_path, "deployed", agent=SLEEPS, cloud={"faults": faults}, deadline=5.0, by=lk)
     assert (done.result["failed"], done.result["changed"]) == (True, False)
     assert "lk did not end within 5 s and was ended; its last words: #1 DONE 0.0s" in done.result["msg"]
     assert f"no new version serves: LiveKit says Sleeping of version {VERSION}" in done.result["msg"]
     assert done.shown == BUILD[:1]
 
 
-def test_a_build_that_goes_on_without_lk_is_watched_to_its_end(tmp_path):
+@pytest.mark.parametrize("words", ["bufio.Scanner: token too long", "terminated signal received"])
+def test_a_build_that_goes_on_without_lk_is_watched_to_its_end(tmp_path, words):
     wrapped = tmp_path / "lk"
-    # The build comes to its end in the cloud, but lk trips over a long line, as all versions may.
+    # The build comes to its end in the cloud, but lk trips over a long line, as all versions may, or is ended.
     wrapped.write_text(
         f'#!/bin/sh\n{STAND_IN} "$@" || exit\n[ "$2" != deploy ] || [ "$3" = --help ] || '
-        '{ echo "unable to deploy agent: bufio.Scanner: token too long" >&2; exit 1; }\n',
+        f'{{ echo "unable to deploy agent: {words}" >&2; exit 1; }}\n',
         encoding="utf-8",
     )
     wrapped.chmod(0o755)
@@ -209,9 +218,10 @@ def test_a_build_that_goes_on_without_lk_is_watched_to_its_end(tmp_path):
     assert any("lk broke off a build that may go on: unable to deploy" in each for each in done.result["limits"])
 
 
-@pytest.mark.parametrize(("version", "method"), [("2.13.2", "DeployAgent"), ("2.18.2", "DeployAgentV2")])
-def test_too_many_calls_are_told_as_such_and_not_as_a_failed_build(tmp_path, version, method):
-    faults = {method: {"status": 429, "code": "resource_exhausted", "msg": "too many requests"}}
-    done = change(tmp_path, "deployed", agent=SLEEPS, cloud={"faults": faults}, lk_version=version)
+@each_of("2.13.2", "2.18.2")
+def test_too_many_calls_are_told_as_such_and_not_as_a_failed_build(tmp_path, lk):
+    fault = {"status": 429, "code": "resource_exhausted", "msg": "too many requests"}
+    faults = dict.fromkeys(("DeployAgent", "DeployAgentV2"), fault)
+    done = change(tmp_path, "deployed", agent=SLEEPS, cloud={"faults": faults}, by=lk)
     assert (done.result["failed"], done.result["reason"], done.result["changed"]) == (True, "rate_limited", False)
     assert "lk said: unable to deploy agent: too many requests" in done.result["msg"]

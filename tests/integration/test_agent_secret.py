@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A secret set by the stand-in C(lk) at the stand-in cloud: never shown, never by --overwrite, seen to be set."""
+"""A secret set by C(lk), stand-in or real, at the stand-in cloud: never shown, never by --overwrite, seen to be set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from integration.agent_running import SLEEPS, set_secret
-from integration.lk_running import AGENT, STAND_IN
+from integration.lk_running import AGENT, STAND_IN, each_of
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import agent_secret, agent_watch
 from lab.lk_cli.secrets import dotenv
@@ -39,9 +39,9 @@ def recording(folder: Path) -> str:
     return str(wrapped)
 
 
-@pytest.mark.parametrize("version", ["2.13.2", "2.16.4", "2.18.2"])
-def test_a_secret_is_set_beside_the_others_and_seen_to_be(tmp_path, version):
-    done = set_secret(tmp_path, "NEW_ONE", VALUE, agent=SLEEPS, lk_version=version)
+@each_of("2.13.2", "2.16.4", "2.18.2")
+def test_a_secret_is_set_beside_the_others_and_seen_to_be(tmp_path, lk):
+    done = set_secret(tmp_path, "NEW_ONE", VALUE, agent=SLEEPS, by=lk)
     assert done.result["summary"] == "the secret NEW_ONE is set, and the agent runs"
     assert (done.result["changed"], done.result["observed"], done.result["limits"]) == (True, "running", [])
     assert done.result["before"]["secret_updated_at"] is None
@@ -60,9 +60,10 @@ def test_the_value_is_in_a_file_that_only_its_owner_may_read_which_is_gone_after
     assert not gone.parent.exists()
 
 
+@each_of("2.13.2", "2.18.2")
 @pytest.mark.parametrize("fault", [{}, {"UpdateAgentSecrets": {"msg": f"cannot store {VALUE.splitlines()[0]}"}}])
-def test_the_value_is_in_no_argument_and_no_result(tmp_path, fault):
-    done = set_secret(tmp_path, "OPENAI_API_KEY", VALUE, cloud={"faults": fault}, wait=False)
+def test_the_value_is_in_no_argument_and_no_result(tmp_path, fault, lk):
+    done = set_secret(tmp_path, "OPENAI_API_KEY", VALUE, cloud={"faults": fault}, wait=False, by=lk)
     assert bool(done.result.get("failed")) is bool(fault)
     for line in VALUE.splitlines():
         assert line not in json.dumps(done.calls)
@@ -76,8 +77,9 @@ def test_the_file_is_gone_even_if_lk_fails(tmp_path):
     assert not Path((tmp_path / "path").read_text(encoding="utf-8").strip()).exists()
 
 
-def test_an_old_lk_that_does_nothing_and_says_nothing_is_found_out(tmp_path):
-    done = set_secret(tmp_path, "OPENAI_API_KEY", VALUE, lk_version="2.5.6")
+@each_of("2.5.6")
+def test_an_old_lk_that_does_nothing_and_says_nothing_is_found_out(tmp_path, lk):
+    done = set_secret(tmp_path, "OPENAI_API_KEY", VALUE, by=lk)
     assert (done.result["failed"], done.result["reason"], done.result["changed"]) == (True, "nothing_done", False)
     assert "lk 2.5.6 ended without a word, so the secret OPENAI_API_KEY is not set" in done.result["msg"]
 

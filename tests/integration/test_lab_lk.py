@@ -1,10 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stand-in C(lk), compared with what the real one prints by its sources and documents, most at 2.13.2 and 2.18.2.
-
-With C(LAB_REAL_LK) set to the path of a real C(lk) of one of these versions, the same comparisons are made with it.
-"""
+"""C(lk), the stand-in and the real one, compared with what its sources and documents say: 2.13.2 and 2.18.2."""
 
 from __future__ import annotations
 
@@ -134,7 +131,7 @@ OTHER_VERSIONS = {
 
 @pytest.mark.parametrize("version", OTHER_VERSIONS)
 def test_the_columns_of_a_version_in_between(tmp_path, version):
-    lk = Lk(str(STAND_IN), version)
+    lk = Lk(STAND_IN, version)
     listed, shown = (
         run(lk, tmp_path, "agent", command, agent={**DEPLOYED, **VERSIONS}) for command in ("list", "versions")
     )
@@ -149,7 +146,7 @@ def test_the_columns_of_a_version_in_between(tmp_path, version):
 
 def test_2_16_4_shows_the_digests_of_images(tmp_path):
     done = run(
-        Lk(str(STAND_IN), "2.16.4"),
+        Lk(STAND_IN, "2.16.4"),
         tmp_path,
         "agent",
         "versions",
@@ -160,7 +157,7 @@ def test_2_16_4_shows_the_digests_of_images(tmp_path):
 
 
 def test_2_5_6_passes_errors_on_as_they_come_and_sets_no_secret_without_overwrite(tmp_path):
-    lk = Lk(str(STAND_IN), "2.5.6")
+    lk = Lk(STAND_IN, "2.5.6")
     fault = {"status": 500, "code": "internal", "msg": "out of order"}
     failed = run(lk, tmp_path, "agent", "status", spec={"faults": {"ListAgents": fault}})
     asleep = run(lk, tmp_path, "agent", "logs", agent=ASLEEP)
@@ -174,7 +171,7 @@ def test_2_5_6_passes_errors_on_as_they_come_and_sets_no_secret_without_overwrit
 
 
 def test_2_5_6_takes_an_error_in_the_agents_log_for_its_own(tmp_path):
-    done = run(Lk(str(STAND_IN), "2.5.6"), tmp_path, "agent", "logs", agent={"logs": ["one", "ERROR: two", "three"]})
+    done = run(Lk(STAND_IN, "2.5.6"), tmp_path, "agent", "logs", agent={"logs": ["one", "ERROR: two", "three"]})
     assert (done.code, done.out.splitlines()[-1], done.err) == (1, "one", "two\n")
 
 
@@ -382,8 +379,8 @@ def test_deploy_wants_an_agent(tmp_path, lk, files, text):
 
 
 @each_lk
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_logs_follow_until_a_signal_comes(tmp_path, lk, number):
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupt")])
+def test_logs_follow_until_a_signal_comes(tmp_path, lk, number, name):
     async def act(base):
         process = await start(lk, make_project(tmp_path), environment(lk, tmp_path / "home", base), "agent", "logs")
         seen: list[bytes] = []
@@ -399,7 +396,11 @@ def test_logs_follow_until_a_signal_comes(tmp_path, lk, number):
 
     seen, done = with_cloud(tmp_path, {"agent": {"id": AGENT, "logs": ["one", "two"]}}, act)
     assert seen.splitlines()[-2:] == ["one", "two"]
-    assert (done.code, done.err.splitlines()[-1]) == (1, "scanner error: context canceled")
+    assert done.code == 1
+    # Go 1.26 names the signal; whoever builds an old lk may do so with any Go.
+    named, unnamed = f"scanner error: {name} signal received", "scanner error: context canceled"
+    expected = {"stand-in-2.13.2": {unnamed}, "real-2.13.2": {named, unnamed}}.get(str(lk), {named})
+    assert done.err.splitlines()[-1] in expected
 
 
 @each_lk

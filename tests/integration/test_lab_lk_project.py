@@ -131,7 +131,7 @@ def test_quiet_leaves_errors_and_results(tmp_path):
 
 
 def test_a_version_that_it_cannot_be_is_refused(tmp_path):
-    done = run(Lk(str(STAND_IN), "1.0"), tmp_path, "--version")
+    done = run(Lk(STAND_IN, "1.0"), tmp_path, "--version")
     assert (done.code, done.err) == (
         1,
         "LAB_LK_VERSION: expected one of 2.5.6, 2.12.9, 2.13.0, 2.13.2, 2.16.4, 2.18.2, got 1.0\n",

@@ -209,6 +209,7 @@ def make_app(scenario: Scenario, state: LabState) -> web.Application:
     app.router.add_post("/twirp/{path:.*}", _twirp)
     app.router.add_get("/rtc/validate", _validate)
     app.router.add_post("/upload/{name}", _upload)
+    app.router.add_put("/upload/{name}", _upload)
     app.router.add_get("/logs", _about_agent(_logs, "logs"))
     app.router.add_post("/build", _about_agent(_build, "build"))
     app.on_response_prepare.append(_set_date)
@@ -294,11 +295,11 @@ async def _logs(request: web.Request, cloud: Cloud, agent: CloudAgent) -> web.St
 async def _upload(request: web.Request) -> web.Response:
     """Take the source of a deployment; as with any presigned address, its name is all the permission it needs."""
     uploads = request.app[_CLOUD].agents.uploads
-    form = await request.post()
-    if request.match_info["name"] not in uploads or "file" not in form:
+    sent = await request.read() if request.method == "PUT" else (await request.post()).get("file")
+    if request.match_info["name"] not in uploads or not sent:
         return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>")
     uploads[request.match_info["name"]] = True
-    return web.Response(status=204)
+    return web.Response(status=200 if request.method == "PUT" else 204)
 
 
 async def _build(request: web.Request, cloud: Cloud, agent: CloudAgent) -> web.StreamResponse:

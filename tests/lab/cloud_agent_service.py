@@ -103,7 +103,10 @@ class AgentService:
     def deploy(self, request: pb.DeployAgentRequest, base: str) -> pb.DeployAgentResponse:
         """Begin a deployment: its source is to be uploaded to the address given, then C(/build) to be called."""
         upload = self._begin_deploy(request.agent_id, base)
-        return pb.DeployAgentResponse(success=True, agent_id=request.agent_id, presigned_post_request=upload)
+        # lk before 2.6.3 knows an address to PUT to alone.
+        return pb.DeployAgentResponse(
+            success=True, agent_id=request.agent_id, presigned_post_request=upload, presigned_url=upload.url
+        )
 
     def deploy_v2(self, request: pb.DeployAgentV2Request, base: str) -> pb.DeployAgentV2Response:
         """Do what C(deploy) does, for C(lk) from 2.18.0 on."""

@@ -23,7 +23,7 @@ class LeftOutError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """One real part: what cannot be tested without it, the programs that make it, and how it is made."""
+    """One real part: what cannot be tested without it, what makes it (programs, and files by path), and how."""
 
     name: str
     without: str
@@ -37,8 +37,10 @@ class Part:
         return cache() / f"{self.name}-{hashlib.sha256(self.recipe()).hexdigest()[:12]}"
 
     def lacks(self) -> list[str]:
-        """Name the programs that this machine would need to make the part."""
-        return [program for program in self.needs if shutil.which(program) is None]
+        """Name the programs and files that this machine would need to make the part."""
+        return [
+            need for need in self.needs if not (Path(need).is_file() if os.path.isabs(need) else shutil.which(need))
+        ]
 
     def made(self) -> Path:
         """Give the part's folder, and make it first if need be. Raises LeftOutError."""

@@ -10,9 +10,9 @@ import sys
 
 from parts import LeftOutError
 from parts.controllers import NEWEST, OLDEST
-from parts.go import SERVER
+from parts.go import LK, SERVER
 
-PARTS = (OLDEST, NEWEST, SERVER)
+PARTS = (OLDEST, NEWEST, SERVER, LK)
 
 
 def main() -> int:

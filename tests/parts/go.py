@@ -28,3 +28,9 @@ def program(name: str, without: str, *, needs: Sequence[str] = (), flags: Sequen
 
 
 SERVER = program("livekit-server", "nothing runs against a real LiveKit server")
+LK = program(
+    "lk",
+    "nothing runs against the real lk",
+    needs=("g++", "pkg-config", "/usr/include/portaudio.h"),
+    flags=("-tags", "portaudio_system"),
+)

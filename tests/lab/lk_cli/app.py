@@ -31,7 +31,11 @@ SDK_VERSIONS = {
 }
 """The versions of C(lk) that this stand-in can be, and the SDK that each is built with."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+NAMES_SIGNALS_SINCE = (2, 16, 4)
+"""The first version built with Go 1.26, which says what signal ended the work."""
+PADS_SINCE, PADS_UNTIL = (2, 16, 4), (2, 18, 2)
+
+_SIGNALS = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated", signal.SIGQUIT: "quit"}
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
 def answer(arguments: list[str]) -> int:
     """Do what the arguments say, with this process' output, environment and current folder; give the exit code."""
-    version = os.environ.get("LAB_LK_VERSION", "2.13.2")
+    version = _chosen()
     if "LAB_LK_CALLS" in os.environ:
         with open(os.environ["LAB_LK_CALLS"], "a", encoding="utf-8") as file:
             file.write(json.dumps(arguments) + "\n")
@@ -55,11 +59,15 @@ def answer(arguments: list[str]) -> int:
             raise LkError(f"LAB_LK_VERSION: expected one of {', '.join(SDK_VERSIONS)}, got {version}")
         return _root(arguments, version)
     except LkError as error:
+        return _fail(_padded(str(error)) if PADS_SINCE <= numbers(version) < PADS_UNTIL else str(error), 1)
+    except CanceledError as error:
         return _fail(str(error), 1)
-    except CanceledError:
-        return _fail("context canceled", 1)
     except PanicError as error:
         return _fail(f"panic: {error}\n\ngoroutine 1 [running]:", 2)
+
+
+def _chosen() -> str:
+    return os.environ.get("LAB_LK_VERSION", "2.13.2")
 
 
 def numbers(version: str) -> Version:
@@ -71,7 +79,14 @@ def _cancel(number: int, frame: FrameType | None) -> NoReturn:
     """Cancel on the first signal; the next one kills."""
     for known in _SIGNALS:
         signal.signal(known, signal.SIG_DFL)
-    raise CanceledError
+    named = numbers(_chosen()) >= NAMES_SIGNALS_SINCE
+    raise CanceledError(f"{_SIGNALS[signal.Signals(number)]} signal received" if named else "context canceled")
+
+
+def _padded(text: str) -> str:
+    """Make every line of an error as long as the longest, as lipgloss does."""
+    lines = text.split("\n")
+    return "\n".join(line.ljust(max(map(len, lines))) for line in lines)
 
 
 def _fail(text: str, code: int) -> int:

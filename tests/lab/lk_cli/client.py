@@ -26,13 +26,15 @@ from lab.lk_cli.project import Project
 
 Message = dict[str, Any]
 OLDEST_SDK = "2.11.3"
-"""The SDK of 2.5.6, which takes a line of the agent's that starts with C(ERROR:) for the end of the log."""
+"""The SDK of 2.5.6, which leaves out what else a log's server says of an error."""
+_PASSES_ERRORS_SINCE = (2, 13, 3)
+"""Older SDKs take a line of the agent's that starts with C(ERROR:) for the end of the log."""
 _MAX_LINE = 64 * 1024
 """The longest line, in bytes, that Go's bufio.Scanner takes."""
 
 
 class CanceledError(Exception):
-    """A signal asked the command to stop."""
+    """A signal asked the command to stop; the text says so as Go does."""
 
 
 class CallError(LkError):
@@ -49,6 +51,7 @@ class Client:
     def __init__(self, project: Project, version: str) -> None:
         self._project = project
         self._version = version
+        self._ends_on_errors = tuple(map(int, version.split("."))) < _PASSES_ERRORS_SINCE
 
     def call(self, method: str, message: Message) -> Message:
         """Call a method of CloudAgent; raises C(CallError)."""
@@ -59,7 +62,7 @@ class Client:
         except _TransportError as error:
             raise CallError("internal", f"failed to do request: {error}") from error
         except CanceledError as error:
-            raise CallError("internal", f'failed to do request: Post "{url}": context canceled') from error
+            raise CallError("internal", f'failed to do request: Post "{url}": {error}') from error
         if response.status != 200:
             raise _call_error(response.status, response.reason, body)
         answer: Message = json.loads(body)
@@ -79,13 +82,20 @@ class Client:
                 while line := response.readline(_MAX_LINE + 1):
                     if len(line) > _MAX_LINE:
                         raise LkError("scanner error: bufio.Scanner: token too long")
-                    if self._version == OLDEST_SDK and line.startswith(b"ERROR:"):
+                    if self._ends_on_errors and line.startswith(b"ERROR:"):
                         raise LkError(line.decode(errors="replace").strip().removeprefix("ERROR: "))
                     yield line.decode(errors="replace").rstrip("\n").removesuffix("\r")
             except (http.client.HTTPException, OSError) as error:
                 raise LkError("scanner error: unexpected EOF") from error
             except CanceledError as error:
-                raise LkError("scanner error: context canceled") from error
+                raise LkError(f"scanner error: {error}") from error
+
+    def put(self, url: str, archive: bytes) -> None:
+        """Send a deployment's source as C(lk) did before 2.12.1; raises C(LkError)."""
+        with self._request("PUT", url, archive, "application/gzip", False) as response:
+            text = response.read().decode(errors="replace")
+        if response.status != 200:
+            raise LkError(f"failed to upload tarball: {response.status}: {text}")
 
     def upload(self, request: Message, archive: bytes) -> None:
         """Send a deployment's source to its presigned address; raises C(LkError)."""
@@ -184,7 +194,8 @@ def _call_error(status: int, reason: str, body: bytes) -> CallError:
     except (ValueError, TypeError, KeyError):
         pass
     codes = {400: "internal", 401: "unauthenticated", 403: "permission_denied", 404: "bad_route"}
-    code = "unavailable" if status in (429, 502, 503, 504) else codes.get(status, "unknown")
+    codes |= {429: "resource_exhausted", **dict.fromkeys((502, 503, 504), "unavailable")}
+    code = codes.get(status, "unknown")
     return CallError(code, f'Error from intermediary with HTTP status code {status} "{reason}"')
 
 
@@ -194,5 +205,7 @@ def _log_error(body: bytes, version: str) -> str:
         meta = " ".join(f"{name}:{value}" for name, value in sorted(error.get("meta", {}).items()))
         text = f"failed to get logs: {error.get('msg', '')}"
         return text if version == OLDEST_SDK else f"{text} - map[{meta}]"
-    except (ValueError, AttributeError) as problem:
-        return f"failed to parse error response: {problem}"
+    except (ValueError, AttributeError):
+        first = body.decode(errors="replace").strip()[:1]
+        why = f"invalid character '{first}' looking for beginning of value" if first else "unexpected end of JSON input"
+        return f"failed to parse error response: {why}"

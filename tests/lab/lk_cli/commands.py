@@ -153,6 +153,8 @@ def _old_versions(found: list[dict[str, Any]], version: Version) -> str:
 
 def _new_version(version: dict[str, Any]) -> list[str]:
     attributes = json.dumps(version["attributes"], sort_keys=True, separators=(",", ":"))
+    for sign in "<>&":  # as Go writes them
+        attributes = attributes.replace(sign, f"\\u{ord(sign):04x}")
     return [
         version["version"],
         *("✓" if version[name] else "--" for name in ("current", "draining", "active")),

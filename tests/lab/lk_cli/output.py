@@ -60,7 +60,8 @@ class Output:
         if self.new:
             self.status(title)
             return work()
-        sys.stdout.write(f"\x1b[?25l\x1b[?2004h\r█ {title} \x1b[D")
+        back = "\r" if self.version >= (2, 16, 1) else "\x1b[D"
+        sys.stdout.write(f"\x1b[?25l\x1b[?2004h\r▓ {title}{back}")
         try:
             return work()
         finally:
@@ -131,7 +132,7 @@ def protojson(message: Any) -> str:
     return json.dumps(_without_zeros(message), indent=2, ensure_ascii=False)
 
 
-# Fields of the type map, whose keys are data and stay as they are.
+# Fields of the type map, whose keys are data: they stay as they are, in their order.
 _MAPS = ("attributes",)
 
 
@@ -140,7 +141,7 @@ def _without_zeros(value: Any) -> Any:
         return [_without_zeros(item) for item in value]
     if isinstance(value, dict):
         return {
-            _camel(name): item if name in _MAPS else _without_zeros(item)
+            _camel(name): dict(sorted(item.items())) if name in _MAPS else _without_zeros(item)
             for name, item in value.items()
             if not _is_zero(item)
         }

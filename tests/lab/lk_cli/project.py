@@ -139,7 +139,7 @@ def _select(values: Values, configured: list[Project], out: Output) -> tuple[Pro
                 else "No local projects found. Authenticate one?"
             )
         except LkError as error:
-            raise LkError(f"no project selected: {error}") from error
+            raise LkError(f"no project selected: {error}" if out.version >= (2, 6, 3) else str(error)) from error
         raise LkError("no project selected")
     if not configured:
         raise LkError("no projects configured; run `lk cloud auth` in an interactive terminal or set --project")

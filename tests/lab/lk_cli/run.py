@@ -14,7 +14,7 @@ from lab.lk_cli.options import Values
 from lab.lk_cli.output import SKIPS_PROMPTS_SINCE, LkError, Output, ask
 from lab.lk_cli.project import Toml, skip_prompts
 
-_BETA = "agent hosting is disabled for this project -- join the beta program here [https://forms.gle/…]"
+_BETA = "agent hosting is disabled for this project -- join the beta program here [https://forms.gle/GkGNNTiMt2qyfnu78]"
 WORDS_ERRORS_SINCE = (2, 6, 1)
 
 

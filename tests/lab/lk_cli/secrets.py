@@ -18,6 +18,7 @@ HIDDEN = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_URL")
 """LiveKit injects these by itself: they are never listed and never sent."""
 
 REFUSES_EMPTY_SINCE = (2, 12, 9)
+IGNORES_EMPTY_SINCE = (2, 13, 2)
 _FILES = (".env.production", ".env", ".env.staging", ".env.development", ".env.local", ".env.test")
 _MAX_FILE = 1024 * 1024
 _LINE = re.compile(
@@ -25,6 +26,7 @@ _LINE = re.compile(
     r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)"|([^\n]*?))[ \t]*(?:\s#.*)?$""",
     re.MULTILINE,
 )
+_STRAY = re.compile(r"[\w.\s]*([^\w.\s=:])")
 _VARIABLE = re.compile(r"\$\{?([A-Z0-9_]+)\}?")
 
 
@@ -41,10 +43,12 @@ def given_secrets(values: Values, required: bool, out: Output) -> list[dict[str,
     """Give the secrets to be sent, as protocol messages; raises C(LkError) for C(required) ones that are missing."""
     secrets = dict(_mounted(Path(path)) for path in values.get("secret-mount", ()))
     for pair in values.get("secrets", ()):
-        pairs = dotenv(pair)
-        if not pairs:
+        # godotenv takes a text without a sign between the two for the value of a secret without a name.
+        pairs = dotenv(pair) or {"": pair}
+        if stray := _STRAY.match(pair):
             raise LkError(
-                f"failed to parse secrets: invalid key-value pair: {pair}: unexpected character in variable name"
+                f"failed to parse secrets: invalid key-value pair: {pair}: "
+                f'unexpected character "{stray[1]}" in variable name near "{pair}"'
             )
         secrets.update({name: _secret(name, value.encode()) for name, value in pairs.items()})
     if "secrets-file" in values or (required and not secrets):
@@ -71,9 +75,9 @@ def _from_file(values: Values, out: Output) -> dict[str, str]:
     if out.version < REFUSES_EMPTY_SINCE:
         return found
     if empty and not values.get("ignore-empty-secrets"):
+        hint = ", or use --ignore-empty-secrets to skip empty values" if out.version >= IGNORES_EMPTY_SINCE else ""
         raise LkError(
-            f"failed to parse secrets file: secret {empty[0]} is empty, either remove it or provide a value,"
-            " or use --ignore-empty-secrets to skip empty values"
+            f"failed to parse secrets file: secret {empty[0]} is empty, either remove it or provide a value{hint}"
         )
     if empty and (out.new or not values.get("silent")):
         out.status(f"Skipped {len(empty)} empty secret(s): {', '.join(empty)}")

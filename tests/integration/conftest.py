@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,6 +18,9 @@ from typing import Any
 import pytest
 import yaml
 from bank.cases import Case, find
+from parts import LeftOutError
+from parts.debian import PI
+from realpi.pi import Pi, booted
 
 from lab.scenario import SCENARIOS
 
@@ -112,6 +116,24 @@ def lab(tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
     yield up
     for directory in directories:
         lab_command("down", "--dir", directory)
+
+
+@pytest.fixture(scope="session")
+def pi_root() -> Path:
+    """The root file system of a real Pi, where this machine can have one."""
+    if os.geteuid() != 0:
+        pytest.skip("no real Pi is booted (it needs root: run the tests as root on Debian)")
+    try:
+        return PI.made() / "root"
+    except LeftOutError as problem:
+        pytest.skip(f"{problem}; on Debian as root, make parts installs that")
+
+
+@pytest.fixture
+def boot(pi_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pi]]:
+    """Boot real Pis, as C(realpi.pi.booted) does; all are gone when the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(booted(pi_root, tmp_path_factory.mktemp("pi"), **options))
 
 
 @pytest.fixture

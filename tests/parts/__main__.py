@@ -9,9 +9,10 @@ import os
 import sys
 
 from parts import LeftOutError
+from parts.debian import PI
 from parts.go import SERVER
 
-PARTS = (SERVER,)
+PARTS = (SERVER, PI)
 
 
 def main() -> int:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Starts, restarts or resets a systemd unit without ever being asked something, and waits until it stays up.
 
-Runs C(sudo -n) where there is a sudo, and systemctl alone where there is none, or where it does not let this user. Who may
-not do it is told what is missing.
+Runs C(sudo -n) where there is a sudo, and systemctl alone where there is none, or where it does not let this user: then
+a rule of polkit may. Who may not do it is told what is missing.
 """
 
 from __future__ import annotations

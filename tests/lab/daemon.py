@@ -93,7 +93,8 @@ async def start_web(
 ) -> dict[str, int]:
     """Start the API, the edge with its inspector, and the cloud; give the ports by part.
 
-    An API elsewhere is left as it is. One that is down comes up with the Pi's unit, of which the file C(units) tells; without one it stays down.
+    An API elsewhere is left as it is. One that is down comes up with the Pi's unit, of which the file C(units) tells;
+    without one it stays down.
     """
     ports: dict[str, Any] = {}
     elsewhere = scenario["api"]["elsewhere"]

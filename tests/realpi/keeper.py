@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Boots one Pi and keeps it until its standard input ends, so that it ends with whoever started it, even if killed.
 
-Run as root, by C(unshare --mount --propagation private): what it mounts (a disk in memory, an overlay over the root file
-system, a /run of its own with the network namespace) is in its own mount namespace, and vanishes with it. It prints one
-line, C({"address": …}), once the Pi has one.
+Run as root, by C(unshare --mount --propagation private): what it mounts (a disk in memory, an overlay over the root
+file system, a /run of its own with the network namespace) is in its own mount namespace, and vanishes with it. It
+prints one line, C({"address": …}), once the Pi has one.
 """
 
 from __future__ import annotations

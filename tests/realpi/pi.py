@@ -35,7 +35,7 @@ SUDOERS = "brad ALL=(root) NOPASSWD: " + ", ".join(
 UP_S = 60
 RUN_S = 60
 LAST_LINES = 15
-SERVICE = f"""\
+SERVICE = """\
 [Unit]
 Description=Proto Trainer
 After=network.target
@@ -45,7 +45,7 @@ User=proto-trainer
 WorkingDirectory=/opt/proto-trainer
 EnvironmentFile=/etc/proto-trainer.env
 StateDirectory=proto-trainer
-ExecStart=/usr/bin/python3 server.py {{user}}
+ExecStart=/usr/bin/python3 server.py {user}
 Restart=always
 
 [Install]
@@ -193,7 +193,7 @@ def make_seed(folder: Path, service_key: str) -> Path:
 
 @contextlib.contextmanager
 def booted(base: Path, folder: Path, *, size: str = "256m") -> Iterator[Pi]:
-    """Boot a fresh Pi over the root file system C(base), with its keys in the empty C(folder); it is down at the end."""
+    """Boot a Pi over the root file system C(base), with its keys in the empty C(folder); it is down in the end."""
     make_keys(folder)
     service_key = secrets.token_urlsafe(24)
     seed = make_seed(folder, service_key)

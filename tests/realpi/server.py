@@ -51,7 +51,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_arguments: object) -> None:
         """Log nothing else."""
 
-    do_GET = do_POST = do_PUT = do_DELETE = answer
+
+for _method in ("GET", "POST", "PUT", "DELETE"):
+    setattr(Handler, f"do_{_method}", Handler.answer)
 
 
 def make(kind: str, user: str) -> str:

@@ -207,7 +207,8 @@ def _journal_signals(logs: Logs, frame: Frame, entries: Sequence[Mapping[str, An
     control = logs.control.items[0]["at"] if logs.control.items else None
     return {
         "journal_readable": readable,
-        "journal_oldest": None if oldest is None else rfc3339(oldest),
+        # Who may not read the system's journal is shown their own.
+        "journal_oldest": rfc3339(oldest) if readable is not False and oldest is not None else None,
         "journal_covers": oldest < frame.start if readable and oldest is not None else None,
         "suppressed": sum(logs.suppressed.items) if logs.suppressed.complete else None,
         "entries_seen": len(entries),

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from bank.cases import Case, find
+from integration.real_pi_running import RealLab
 from parts import LeftOutError
 from parts.debian import PI
 from realpi.pi import Pi, booted
@@ -134,6 +135,17 @@ def boot(pi_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
     """Boot real Pis, as C(realpi.pi.booted) does; all are gone when the test ends."""
     with contextlib.ExitStack() as stack:
         yield lambda **options: stack.enter_context(booted(pi_root, tmp_path_factory.mktemp("pi"), **options))
+
+
+@pytest.fixture
+def meet(lab: Callable[..., Lab], scenario: Callable[..., Path]) -> Callable[..., RealLab]:
+    """Bring up a lab whose API is a real Pi's."""
+
+    def up(pi: Pi, **parts: Any) -> RealLab:
+        elsewhere = {"elsewhere": {"url": pi.url, "key": pi.service_key}}
+        return RealLab(lab(scenario("real-pi", **{"api": elsewhere, **parts})), pi)
+
+    return up
 
 
 @pytest.fixture

@@ -13,14 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from realpi.pi import Pi
 
 from lab.sessions import KEY_HEADER
 
-from .conftest import Lab, Play
+if TYPE_CHECKING:
+    from .conftest import Lab, Play
 
 ROUTE = "/api/internal/sessions"
 USER = "7d3f1c52-0d8e-4c53-9a55-2f1f6f0c4b11"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import secrets
 import sqlite3
 import time
@@ -44,6 +45,7 @@ class _Api:
 
     def __init__(self, scenario: Scenario, state: LabState) -> None:
         self._options: dict[str, Any] = scenario["api"]
+        self._clock_offset: float = scenario["pi"]["clock_offset"]
         self._state = state
         keys = {"right": state.service_key, "missing": "", "other": secrets.token_urlsafe(24)}
         self._key = keys[self._options["key"]]
@@ -60,6 +62,8 @@ class _Api:
             answer = await handler(request)
         except web.HTTPNotFound:
             answer = not_found()
+        # As every server does, by its host's clock; the edge passes it on.
+        answer.headers["Date"] = email.utils.formatdate(time.time() + self._clock_offset, usegmt=True)
         if self._options["logs_requests"]:
             took = round((time.monotonic() - begun) * 1000)
             self._state.journal(f"{request.method} {request.path} {answer.status} in {took}ms")

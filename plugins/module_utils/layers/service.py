@@ -230,6 +230,8 @@ def silence_counts(signals: Mapping[str, Any]) -> bool | None:
 def _crash_looping(signals: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> bool | None:
     if sum(1 for item in entries if logline.is_restart(item["text"])) >= _CRASH_LOOP:
         return True
+    if signals["active"] is False and any(logline.is_given_up(item["text"]) for item in entries):
+        return True
     if signals["sub_state"] is None:
         return None
     return str(signals["sub_state"]).startswith("auto-restart") or signals["result"] == "start-limit-hit"

@@ -280,6 +280,13 @@ def test_a_crash_loop_is_told_from_old_restarts(pi: Pi, unit: dict[str, str], me
     assert collect()["signals"]["crash_looping"] is looping
 
 
+@pytest.mark.parametrize(("state", "looping"), [("failed", True), ("active", False)])
+def test_a_unit_that_systemd_gave_up_keeps_the_result_of_its_last_run(pi: Pi, state: str, looping: bool) -> None:
+    given_up = f"{UNIT}.service: Start request repeated too quickly."
+    pi((TRIED - 200, given_up), ActiveState=state, Result="exit-code")
+    assert collect()["signals"]["crash_looping"] is looping
+
+
 def test_a_host_without_systemd_still_tells_of_its_journal(pi: Pi, program: Callable[[str, str], Path]) -> None:
     pi(CONTROL, (TRIED + 4, "POST /api/internal/sessions 500"))
     program("systemctl", "#!/bin/sh\necho 'System has not been booted with systemd as init system.' >&2\nexit 1\n")

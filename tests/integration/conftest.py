@@ -191,3 +191,14 @@ def play_role(tmp_path: Path) -> Callable[..., tuple[Play, Any]]:
         return done, json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
 
     return play
+
+
+@pytest.fixture
+def play_on(play_role: Callable[..., tuple[Play, Any]]) -> Callable[..., tuple[Play, Any]]:
+    """Run one role on a real Pi as one of its users; give the play and what the role registered."""
+
+    def play(running: RealLab, user: str, role: str, **variables: Any) -> tuple[Play, Any]:
+        inventory = str(running.inventory(user))
+        return play_role(running.lab, role, "pi-hub", "-i", inventory, **variables)
+
+    return play

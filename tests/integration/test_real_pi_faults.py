@@ -60,20 +60,6 @@ def test_a_unit_that_was_stopped_is_started_by_who_may_and_refused_to_who_may_no
     assert shown(pi, "MainPID") != pid
 
 
-def test_a_stopped_unit_is_repaired_and_that_is_proven(boot, meet):
-    pi = boot()
-    running = meet(pi)
-    pi.run(f"systemctl stop {UNIT}")
-
-    play = running.diagnose("brad", "-e", "voiceops_approve=true", playbook="remediate.yml")
-
-    assert play.returncode == 0, play.output
-    remediation = play.incident["remediation"]
-    assert remediation["verdict"] == "repaired", play.output
-    assert [step["remedy"] for step in remediation["steps"] if step["remedy"]] == ["start_service"]
-    assert shown(pi, "ActiveState") == "active"
-
-
 def test_a_unit_that_crashes_again_and_again(boot, meet):
     pi = boot()
     running = meet(pi)
@@ -96,12 +82,10 @@ def test_a_unit_that_systemd_gave_up_keeps_the_result_of_its_last_run_and_is_sta
 ):
     pi = boot()
     running = meet(pi)
-    # Restarts that come slowly, but too often still: none but the last are in the journal, as after a rotation.
     pi.drop_in("Environment=PORT=3003", "EnvironmentFile=")
     pi.run(f"systemctl restart {UNIT}")
     until(lambda: shown(pi, "ActiveState") == "failed", "systemd gave it up")
-    pi.run(f"systemctl start {UNIT}", check=False)
-    # That also is refused, as it came too soon; and after it there is no restart in the journal any more.
+    # Its restarts are no longer in the journal; only that it may not be started again, since it was so often.
     pi.run("journalctl --rotate --vacuum-time=1us")
     pi.run(f"systemctl start {UNIT}", check=False)
 
@@ -130,11 +114,6 @@ def test_a_full_disk(boot, meet):
     found = signals(play)
     assert (found["disk_full"], found["active"]) == (True, True)
     assert found["codes"] == ["SQLITE_FULL", "HTTP_500"]
-
-    # When there is room again, the log still tells.
-    pi.run("rm /var/big")
-    play = running.diagnose(**NEVER)
-    assert (verdict(play)[0], signals(play)["disk_full"]) == ("disk_full", True)
 
 
 def test_a_unit_that_has_another_name_is_no_silent_service(boot, meet):

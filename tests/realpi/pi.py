@@ -142,7 +142,6 @@ class Pi:
                 ]
             ),
             "ansible_remote_tmp": "~/.ansible/tmp",
-            "voiceops_service_port": None,
             **variables,
         }
         return {"all": {"hosts": {"pi-hub": host}}}

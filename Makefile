@@ -27,7 +27,7 @@ lint: ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansibl
 
 preflight: .venv/installed ## ask of your own hosts what a diagnosis will need: INVENTORY=file or folder
 	@[ -n "$(INVENTORY)" ] || { echo "name your inventory, for example: make preflight INVENTORY=inventory/mine"; exit 2; }
-	@python -m pytest --quiet --no-header --no-summary -p no:cacheprovider --force-ansible --ansible-inventory "$(INVENTORY)" tests/testinfra/preflight
+	@python -m pytest --quiet --no-header -rs --tb=short -p no:cacheprovider --force-ansible --ansible-inventory "$(INVENTORY)" tests/testinfra/preflight
 
 bench: .venv/installed system ## measure a diagnosis against an empty play, a script and a naive playbook
 	@python tests/bench/bench.py

@@ -13,7 +13,12 @@ testinfra_hosts = ["ansible://voice_service"]
 
 
 def test_the_journal_is_persistent(host: Host, check: Check) -> None:
-    done = host.run('test -e "/var/log/journal/$(cat /etc/machine-id)/system.journal"')
+    try:
+        done = host.run('test -e "/var/log/journal/$(cat /etc/machine-id)/system.journal"')
+    except AssertionError:
+        # So testinfra tells that Ansible could not run the command.
+        done = None
+    check(done, "not known, since the host does not answer")
     check(
         done.rc == 0,
         "the journal is only in memory, and gone with a reboot. On that host: set Storage=persistent in "

@@ -174,9 +174,10 @@ def oldest(deadline: float) -> Reading[float]:
     A Pi has no clock of its own: until it is set after a boot, entries are stamped with the time of the last shutdown.
     So the age of an entry of this boot is reckoned from the boot instead.
     """
-    reading = _access(deadline)
-    if not reading.readable:
-        return reading
+    access = _access(deadline)
+    if not access.readable:
+        return access
+    reading: Reading[float] = Reading()
     end = _End()
     with contextlib.closing(_journalctl(["--output-fields=PRIORITY"], deadline, end)) as lines:
         for line in lines:

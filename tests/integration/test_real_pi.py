@@ -54,7 +54,8 @@ def test_a_call_of_a_user_that_the_database_does_not_have_is_read_from_the_real_
 def test_a_journal_that_dropped_messages_and_one_that_was_vacuumed_are_no_witnesses(boot, meet):
     pi = boot()
     running = meet(pi, cloud={"agent": DORMANT})
-    pi.drop_in("LogRateLimitIntervalSec=2s", "LogRateLimitBurst=20")
+    # journald lets through a few times that many, by the room on the disk.
+    pi.drop_in("LogRateLimitIntervalSec=5s", "LogRateLimitBurst=5")
     pi.run(f"systemctl restart {UNIT}")
     at = moment(running.heard())
     for _turn in range(60):

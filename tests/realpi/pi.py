@@ -119,16 +119,17 @@ class Pi:
 
     def reboot(self) -> None:
         """Reboot it, and wait until it is up again."""
-        before = self.run("cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic")
+        boot_id = "cat /proc/sys/kernel/random/boot_id"
+        before = self.run(boot_id)
         self.run("systemctl reboot", check=False)
         deadline = time.monotonic() + UP_S
-        while self.run("systemctl show -p UserspaceTimestampMonotonic", check=False) in ("", before.splitlines()[-1]):
+        while self.run(boot_id, check=False) in ("", before):
             if time.monotonic() > deadline:
                 raise PiError(f"the Pi does not come up again; its console said:\n{console(self.folder)}")
             time.sleep(0.1)
         self.run("systemctl is-system-running --wait", check=False)
 
-    def inventory(self, user: str, **variables: Any) -> dict[str, Any]:
+    def inventory(self, user: str) -> dict[str, Any]:
         """Give an inventory that puts this Pi in the place of the lab's, for C(user)."""
         host = {
             "ansible_host": self.address,
@@ -142,7 +143,6 @@ class Pi:
                 ]
             ),
             "ansible_remote_tmp": "~/.ansible/tmp",
-            **variables,
         }
         return {"all": {"hosts": {"pi-hub": host}}}
 
@@ -219,6 +219,7 @@ def booted(base: Path, folder: Path, *, size: str = "256m") -> Iterator[Pi]:
             start_new_session=True,
         )
     assert keeper.stdin is not None
+    assert keeper.stdout is not None
     try:
         pi = Pi(folder, address_of(keeper, folder), service_key)
         public = (folder / "host_key.pub").read_text(encoding="utf-8")
@@ -233,6 +234,7 @@ def booted(base: Path, folder: Path, *, size: str = "256m") -> Iterator[Pi]:
         except subprocess.TimeoutExpired:
             keeper.kill()
             keeper.wait()
+        keeper.stdout.close()
 
 
 def address_of(keeper: subprocess.Popen[bytes], folder: Path) -> str:

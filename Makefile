@@ -4,7 +4,7 @@ SCENARIO ?= incident-2026-02-06
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo demo-repair test scenarios mutants lint bench build docs changelog lock clean
+.PHONY: help demo demo-repair test preflight scenarios mutants lint bench build docs changelog lock clean
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
@@ -24,6 +24,10 @@ mutants: .venv/installed ## break each rule's conditions in turn, and list what 
 	@PYTHONPATH=tests:playbooks/collections python -m bank.mutants $(if $(BANK),"$(BANK)")
 
 lint: ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansible-sanity importer ## every check of form
+
+preflight: .venv/installed ## ask of your own hosts what a diagnosis will need: INVENTORY=file or folder
+	@[ -n "$(INVENTORY)" ] || { echo "name your inventory, for example: make preflight INVENTORY=inventory/mine"; exit 2; }
+	@python -m pytest --quiet --no-header -rs --tb=short -p no:cacheprovider --force-ansible --ansible-inventory "$(INVENTORY)" tests/testinfra/preflight
 
 bench: .venv/installed system ## measure a diagnosis against an empty play, a script and a naive playbook
 	@python tests/bench/bench.py

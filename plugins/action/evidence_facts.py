@@ -29,6 +29,7 @@ from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import p
 MOST_SAMPLES, SHARP_ENOUGH_MS = 3, 50.0
 # What asking LiveKit from here may take beyond the deadline; the roles' own limit on the task is 15 s beyond it.
 BEYOND_S = 12.0
+NO_ROOM = re.compile(r"No usable temporary directory|No space left on device")
 _TIME = re.compile(r"(\d{9,11})(?:\.(\d{9}))?", re.ASCII)
 
 
@@ -168,7 +169,8 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             if "ansible_facts" not in answer and "module_stderr" in answer:
                 heard = redact(str(answer["module_stderr"] or answer.get("msg"))).strip()
-                why = f"{host} cannot run the probes: {heard[:300]}"
+                # A traceback says last what went wrong.
+                why = f"{host} cannot run the probes: {heard[-300:]}"
                 return {"ansible_facts": {"voiceops_evidence": self._unknown(layers, why, True), "voiceops_clock": {}}}
             return answer
         for record in answer["ansible_facts"]["voiceops_evidence"].values():
@@ -197,9 +199,12 @@ class ActionModule(ActionBase):
             if checked.error_messages:
                 return {"failed": True, "msg": "; ".join(checked.error_messages)}
             return {"ansible_facts": evidence_facts.gather(checked.validated_parameters)}
-        answer: dict[str, Any] = self._execute_module(
-            module_name="voiceops.livekit.evidence_facts", module_args=args, task_vars=task_vars
-        )
+        asked = {"module_name": "voiceops.livekit.evidence_facts", "module_args": args, "task_vars": task_vars}
+        answer: dict[str, Any] = self._execute_module(**asked)
+        if NO_ROOM.search(str(answer.get("module_stderr"))):
+            # A full disk that holds /tmp, too, is what is to be told: unpack the module in memory.
+            self._task.environment = [*(self._task.environment or []), {"TMPDIR": "/dev/shm"}]
+            answer = self._execute_module(**asked)
         return answer
 
     @staticmethod

@@ -37,7 +37,7 @@ SIGNALS = {
 }
 
 # Whose clocks are told by the Date of their answers: the layer and its signal.
-_SERVER_CLOCKS = {"livekit": ("client", "server_clock_offset_ms"), "edge": ("tunnel", "edge_clock_offset_ms")}
+_SERVER_CLOCKS = (("client", "server_clock_offset_ms"), ("tunnel", "edge_clock_offset_ms"))
 # A Date has whole seconds, and its way here takes a while.
 DATE_UNCERTAINTY_MS = 1000
 
@@ -263,23 +263,32 @@ def _uncertainty(service: Record) -> float:
 
 
 def _clocks(evidence: Mapping[str, Record], run: Run) -> dict[str, Any]:
-    """Add the clocks of LiveKit and of the tunnel's edge, by the Date of their answers, to the hosts' clocks."""
+    """Add the clocks of LiveKit and of what answered at the tunnel's address, by their Date, to the hosts' clocks.
+
+    That is the edge's where it answered by itself: it passes on the Date of the API's answers, and so the host's clock.
+    """
     clocks = dict(run.clocks)
-    for who, (layer, name) in _SERVER_CLOCKS.items():
-        offset_ms = evidence[layer]["signals"].get(name) if layer in evidence else None
+    for layer, name in _SERVER_CLOCKS:
+        signals = evidence[layer]["signals"] if layer in evidence else {}
+        offset_ms = signals.get(name)
         if offset_ms is not None:
+            by_edge = bool(signals.get("error_code") or signals.get("redirect_host"))
+            who = "livekit" if layer == "client" else "edge" if by_edge else "api"
             clocks[who] = {"offset_ms": offset_ms, "uncertainty_ms": DATE_UNCERTAINTY_MS}
     return clocks
 
 
 def _clock_error(signals: Mapping[str, Any], clocks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what is wrong with the service host's clock: by LiveKit's and the edge's, else by the controller's."""
+    """Return what is wrong with the service host's clock: by LiveKit's and the edge's, or the controller's instead."""
     own, own_uncertainty = signals.get("local_time_offset_ms"), signals.get("local_time_uncertainty_ms")
     if not isinstance(own, (int, float)) or not isinstance(own_uncertainty, (int, float)):
         return dict.fromkeys(("clock_error_ms", "clock_error_uncertainty_ms"))
-    servers = [clocks[who]["offset_ms"] for who in _SERVER_CLOCKS if who in clocks]
+    servers = [clocks[who]["offset_ms"] for who in ("livekit", "edge") if who in clocks]
     if not servers:
         return {"clock_error_ms": own, "clock_error_uncertainty_ms": own_uncertainty}
+    if "edge" not in clocks:
+        # LiveKit's alone may be wrong: the controller's is the second opinion.
+        servers.append(0)
     # Where they contradict each other, the truth lies somewhere between them.
     low, high = min(servers), max(servers)
     return {

@@ -174,6 +174,9 @@ def oldest(deadline: float) -> Reading[float]:
     A Pi has no clock of its own: until it is set after a boot, entries are stamped with the time of the last shutdown.
     So the age of an entry of this boot is reckoned from the boot instead.
     """
+    access = _access(deadline)
+    if not access.readable:
+        return access
     reading: Reading[float] = Reading()
     end = _End()
     with contextlib.closing(_journalctl(["--output-fields=PRIORITY"], deadline, end)) as lines:
@@ -186,6 +189,23 @@ def oldest(deadline: float) -> Reading[float]:
     _conclude(reading, end)
     if reading.readable and not reading.items:
         reading.readable, reading.why = False, "the journal is empty"
+    return reading
+
+
+def _access(deadline: float) -> Reading[float]:
+    """Ask whether this user may read the system's journal, and not only their own: no items.
+
+    journalctl hints at that in a format for people alone, never beside JSON.
+    """
+    reading: Reading[float] = Reading()
+    end = _End()
+    try:
+        command = ["journalctl", "--no-pager", "--output=short", "--lines=1"]
+        result = run(command, deadline=deadline, env=environment())
+        end = _End(result.returncode, result.stderr, result.timed_out)
+    except ProgramError as exc:
+        end.returncode, end.stderr = 127, str(exc)
+    _conclude(reading, end)
     return reading
 
 
@@ -319,7 +339,7 @@ def _lines(process: subprocess.Popen[bytes], deadline: float, end: _End) -> Iter
                 end.timed_out = True
                 return
             ready = [key for key, _events in selector.select(left)]
-            # Hints come first: whoever is content with one line would miss them.
+            # What is wrong comes first: whoever is content with one line would miss it.
             for key in sorted(ready, key=lambda key: key.fileobj is not process.stderr):
                 chunk = os.read(key.fd, 64 * 1024)
                 if not chunk:

@@ -23,6 +23,7 @@ _TEXTS = (
     (re.compile(r"[Nn]o space left on device"), "ENOSPC"),
     (re.compile(r"database is locked"), "SQLITE_BUSY"),
     (re.compile(r"attempt to write a readonly database"), "SQLITE_READONLY"),
+    (re.compile(r"database or disk is full"), "SQLITE_FULL"),
 )
 # ENOSPC also means that inotify has no watches left, with all the room in the world.
 _NO_WATCHES = re.compile(r"watch", re.I)
@@ -46,13 +47,16 @@ _REQUEST_LINE = re.compile(rf"({_METHOD})[\"' ]+(?:https?://[^/\s]+)?(/[^\s?#\"'
 # A frame of a JavaScript stack: where an error was, not that somebody called.
 _FRAME = re.compile(r"\s*at (?:async )?\S.*[:)]")
 _RESTART = re.compile(r"Scheduled restart job")
+# systemd keeps the result of the last run then, mostly exit-code: start-limit-hit is only told where that went well.
+_GIVEN_UP = re.compile(r"Start request repeated too quickly")
 _REQUEST = re.compile(rf"{_METHOD}|(?<!\w)/\w+/\w+")
 
 # Lets through, in PCRE2 as in Python, every line in which the functions below can find something.
 PREFILTER = (
     r"[Ee]rror|ERROR|xception|EXCEPTION|FATAL|[Ff]atal|[Pp]anic|[Uu]nhandled|Out of memory|oom-kill|Under-voltage"
-    r"|[Ff]ailed|code=|Scheduled restart|P[1-6]\d{3}|ERR_|SQLITE_|\bE[A-Z0-9]{2}|reach database|against database"
-    r"|o space left|is locked|readonly database|\b5\d\d\b"
+    r"|[Ff]ailed|code=|Scheduled restart|repeated too quickly|P[1-6]\d{3}|ERR_|SQLITE_|\bE[A-Z0-9]{2}"
+    r"|reach database|against database"
+    r"|o space left|disk is full|is locked|readonly database|\b5\d\d\b"
 )
 
 
@@ -89,6 +93,11 @@ def is_restart(text: str) -> bool:
     return _RESTART.search(text) is not None
 
 
+def is_given_up(text: str) -> bool:
+    """Say whether systemd starts the unit no more, since it was started too often in too short a time."""
+    return _GIVEN_UP.search(text) is not None
+
+
 def names_request(text: str) -> bool:
     """Say whether C(text) names a request: an HTTP method, or a path of two parts at least."""
     return _REQUEST.search(text) is not None
@@ -102,7 +111,8 @@ def request_of(text: str) -> tuple[str, str]:
 
 def is_disk_full(text: str) -> bool:
     """Say whether C(text) complains of a full disk, and not of used up file watches."""
-    return "ENOSPC" in codes(text) and _NO_WATCHES.search(text) is None
+    found = codes(text)
+    return "SQLITE_FULL" in found or ("ENOSPC" in found and _NO_WATCHES.search(text) is None)
 
 
 def is_stack_frame(text: str) -> bool:

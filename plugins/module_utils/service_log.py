@@ -117,7 +117,8 @@ def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
     if status is not None and status >= (400 if callback else 500):
         codes.append(f"HTTP_{status}")
     synthetic = next((user for user in frame.synthetic_users if user and user.lower() in text.lower()), None)
-    if not (callback or codes or synthetic or logline.is_restart(text) or logline.is_error(text, entry.priority)):
+    of_systemd = logline.is_restart(text) or logline.is_given_up(text)
+    if not (callback or codes or synthetic or of_systemd or logline.is_error(text, entry.priority)):
         return None
     item = {
         "at": rfc3339(entry.at - frame.offset),

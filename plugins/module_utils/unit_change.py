@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Starts, restarts or resets a systemd unit without ever being asked something, and waits until it stays up.
 
-Runs C(sudo -n) where there is a sudo, systemctl alone where there is none. Who may not do it is told what is missing.
+Runs C(sudo -n) where there is a sudo, and systemctl alone where there is none, or where it does not let this user: then
+a rule of polkit may. Who may not do it is told what is missing.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ _REFUSALS = (
     (r"not found|not loaded|no such unit", "systemd knows no unit {unit}: check its name"),
     (r"is masked", "the unit is masked: systemctl unmask {unit} first, if that is not on purpose"),
     (r"not been booted with systemd|failed to connect to bus", "this host is not run by systemd"),
+)
+
+
+_SUDO_REFUSES = re.compile(
+    r"(?:a password|a terminal|authentication) is required|not allowed to execute|not in the sudoers file", re.I
 )
 
 
@@ -86,21 +92,31 @@ def _look(unit: str, deadline: float) -> dict[str, Any]:
 def _systemctl(command: list[str], unit: str, user: str, deadline: float) -> dict[str, Any]:
     """Run one systemctl command and return it as a step."""
     at, began = time.time(), time.monotonic()
-    argv = ["sudo", "-n", "systemctl", "--no-ask-password", *command]
-    try:
-        try:
-            done = run(argv, deadline=deadline, env=environment())
-        except ProgramError:
-            argv = argv[2:]
-            done = run(argv, deadline=deadline, env=environment())
-    except ProgramError as exc:
-        raise UnitError(f"{unit}: {exc}: is this a host with systemd?") from exc
-    if done.timed_out:
-        raise UnitError(f"{unit}: '{shlex.join(argv)}' did not end in time: look at systemctl status {unit}.")
+    argv = ["sudo", "-n", "systemctl", *command]
+    done = _run(argv, unit, deadline)
+    if done is None or (done.returncode != 0 and _SUDO_REFUSES.search(done.stderr)):
+        # Where sudo does not let this user, a rule of polkit may.
+        alone = ["systemctl", "--no-ask-password", *command]
+        tried = _run(alone, unit, deadline)
+        if tried is None:
+            raise UnitError(f"{unit}: no such program: systemctl: is this a host with systemd?")
+        if done is None or tried.returncode == 0:
+            argv, done = alone, tried
     if done.returncode != 0:
         raise UnitError(_refusal(argv, unit, user, done))
     output = [redact(line) for line in (done.stdout + done.stderr).splitlines() if line.strip()][-LAST_LINES:]
     return {"at": rfc3339(at), "what": shlex.join(argv), "took_s": round(time.monotonic() - began, 1), "output": output}
+
+
+def _run(argv: list[str], unit: str, deadline: float) -> Result | None:
+    """Run a command to its end; None where there is no such program."""
+    try:
+        done = run(argv, deadline=deadline, env=environment())
+    except ProgramError:
+        return None
+    if done.timed_out:
+        raise UnitError(f"{unit}: '{shlex.join(argv)}' did not end in time: look at systemctl status {unit}.")
+    return done
 
 
 def _refusal(argv: list[str], unit: str, user: str, done: Result) -> str:

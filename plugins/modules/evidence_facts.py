@@ -316,8 +316,8 @@ ansible_facts:
               type: str, returned: always}
             html: {description: "The answer is a page for people; None without an answer.", type: bool, returned:
               always}
-            edge_clock_offset_ms: {description: "The Date header minus this host's clock, to about a second.", type:
-              int, returned: always}
+            edge_clock_offset_ms: {description: "The Date header of what answered, the edge or the API behind it,
+              minus this host's clock, to about a second.", type: int, returned: always}
             failure: {description: "Dns, refused, unreachable, timeout, tls or protocol, if there was no answer.",
               type: str, returned: always}
         inspector:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,6 +18,10 @@ from typing import Any
 import pytest
 import yaml
 from bank.cases import Case, find
+from integration.real_pi_running import RealLab
+from parts import LeftOutError
+from parts.debian import PI
+from realpi.pi import Pi, booted
 
 from lab.scenario import SCENARIOS
 
@@ -115,6 +120,35 @@ def lab(tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
         lab_command("down", "--dir", directory)
 
 
+@pytest.fixture(scope="session")
+def pi_root() -> Path:
+    """The root file system of a real Pi, where this machine can have one."""
+    if os.geteuid() != 0:
+        pytest.skip("no real Pi is booted (it needs root: run the tests as root on Debian)")
+    try:
+        return PI.made() / "root"
+    except LeftOutError as problem:
+        pytest.skip(f"{problem}; on Debian as root, make parts installs that")
+
+
+@pytest.fixture
+def boot(pi_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pi]]:
+    """Boot real Pis, as C(realpi.pi.booted) does; all are gone when the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(booted(pi_root, tmp_path_factory.mktemp("pi"), **options))
+
+
+@pytest.fixture
+def meet(lab: Callable[..., Lab], scenario: Callable[..., Path]) -> Callable[..., RealLab]:
+    """Bring up a lab whose API is a real Pi's."""
+
+    def up(pi: Pi, **parts: Any) -> RealLab:
+        elsewhere = {"elsewhere": {"url": pi.url, "key": pi.service_key}}
+        return RealLab(lab(scenario("real-pi", **{"api": elsewhere, **parts})), pi)
+
+    return up
+
+
 @pytest.fixture
 def scenario(tmp_path: Path) -> Callable[..., Path]:
     """Write a scenario of the lab from the parts that matter; give its file."""
@@ -156,5 +190,16 @@ def play_role(tmp_path: Path) -> Callable[..., tuple[Play, Any]]:
         finally:
             book.unlink()
         return done, json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
+
+    return play
+
+
+@pytest.fixture
+def play_on(play_role: Callable[..., tuple[Play, Any]]) -> Callable[..., tuple[Play, Any]]:
+    """Run one role on a real Pi as one of its users; give the play and what the role registered."""
+
+    def play(running: RealLab, user: str, role: str, **variables: Any) -> tuple[Play, Any]:
+        inventory = str(running.inventory(user))
+        return play_role(running.lab, role, "pi-hub", "-i", inventory, **variables)
 
     return play

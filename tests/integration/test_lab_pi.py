@@ -239,7 +239,7 @@ def test_systemctl_shows_the_unit_as_the_real_one_would(pi):
 def test_systemctl_does_not_find_an_unknown_unit(pi):
     done = pi.ssh("systemctl show nope -p LoadState,ActiveEnterTimestamp; systemctl is-active nope")
 
-    assert (done.stdout, done.returncode) == ("LoadState=not-found\nActiveEnterTimestamp=\ninactive\n", 3)
+    assert (done.stdout, done.returncode) == ("LoadState=not-found\nActiveEnterTimestamp=\ninactive\n", 4)
 
 
 def messages(pi: Reached, *arguments: str) -> list[str]:

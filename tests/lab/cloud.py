@@ -27,12 +27,12 @@ from livekit.protocol import cloud_agent as agent_pb
 from livekit.protocol import room as room_pb
 
 from lab import cloud_jwt, cloud_twirp
-from lab.api import KEY_HEADER
 from lab.cloud_agent import INACTIVE, CloudAgent
 from lab.cloud_agent_service import AgentService
 from lab.cloud_clock import Clock, shifted
 from lab.cloud_rooms import Rooms
 from lab.cloud_twirp import TwirpError
+from lab.sessions import KEY_HEADER
 from lab.state import LabState, Scenario
 
 ROUTE = "/api/internal/sessions"

@@ -21,6 +21,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -92,10 +93,14 @@ async def start_web(
 ) -> dict[str, int]:
     """Start the API, the edge with its inspector, and the cloud; give the ports by part.
 
-    An API that is down comes up with the Pi's unit, of which the file C(units) tells; without one it stays down.
+    An API elsewhere is left as it is. One that is down comes up with the Pi's unit, of which the file C(units) tells;
+    without one it stays down.
     """
-    ports = {}
-    if scenario["api"]["state"] == "down":
+    ports: dict[str, Any] = {}
+    elsewhere = scenario["api"]["elsewhere"]
+    if elsewhere:
+        ports["api"] = urlsplit(elsewhere["url"]).port
+    elif scenario["api"]["state"] == "down":
         taken = stack.enter_context(closed_port())
         ports["api"] = taken.getsockname()[1]
         if units and units.exists() and scenario["pi"]["unit"]["active"] != "active":
@@ -103,7 +108,7 @@ async def start_web(
             stack.callback(starting.cancel)
     else:
         ports["api"] = await serve(api.make_app(scenario, state), stack)
-    state.urls["api"] = f"http://{ADDRESS}:{ports['api']}"
+    state.urls["api"] = elsewhere["url"] if elsewhere else f"http://{ADDRESS}:{ports['api']}"
     ports["edge"], state.urls["edge"] = await start_edge(scenario, state, stack)
     if scenario["edge"]["inspector"] is None:
         ports["inspector"] = stack.enter_context(closed_port()).getsockname()[1]
@@ -194,7 +199,7 @@ async def run(path: Path, directory: Path) -> None:
         now=now,
         api_key=f"API{secrets.token_hex(6)}",
         api_secret=secrets.token_urlsafe(32),
-        service_key=secrets.token_urlsafe(24),
+        service_key=(scenario["api"]["elsewhere"] or {}).get("key") or secrets.token_urlsafe(24),
         directory=directory,
     )
     async with contextlib.AsyncExitStack() as stack:

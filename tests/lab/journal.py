@@ -34,6 +34,7 @@ HINT = """\
 Hint: You are currently not seeing messages from other users and the system.
       Users in groups 'adm', 'systemd-journal' can see all messages.
       Pass -q to turn off this notice."""
+QUIET = ("-q", "--quiet", "-o json", "--output=json", "-o cat", "--output=cat")
 
 Entry = dict[str, str]
 
@@ -261,6 +262,10 @@ class Journal:
 
 
 def _script(command: list[str], hint: str = "") -> str:
-    """Write a shell script that runs C(command) with its own arguments, after a notice that C(-q) turns off."""
-    notice = f'case " $* " in *" -q "*|*" --quiet "*) ;; *) echo {shlex.quote(hint)} >&2 ;; esac\n' if hint else ""
+    """Write a shell script that runs C(command) with its own arguments, after a notice for people.
+
+    As with the real one, C(-q) turns it off, and so do the formats json and cat.
+    """
+    quiet = "|".join(f'*" {option} "*' for option in QUIET)
+    notice = f'case " $* " in {quiet}) ;; *) echo {shlex.quote(hint)} >&2 ;; esac\n' if hint else ""
     return f'#!/bin/sh\n{notice}exec {shlex.join(command)} "$@"\n'

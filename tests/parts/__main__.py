@@ -10,9 +10,10 @@ import sys
 
 from parts import LeftOutError
 from parts.controllers import NEWEST, OLDEST
+from parts.debian import PI
 from parts.go import LK, SERVER
 
-PARTS = (OLDEST, NEWEST, SERVER, LK)
+PARTS = (OLDEST, NEWEST, PI, SERVER, LK)
 
 
 def main() -> int:

@@ -207,7 +207,8 @@ def _journal_signals(logs: Logs, frame: Frame, entries: Sequence[Mapping[str, An
     control = logs.control.items[0]["at"] if logs.control.items else None
     return {
         "journal_readable": readable,
-        "journal_oldest": None if oldest is None else rfc3339(oldest),
+        # Who may not read the system's journal is shown their own.
+        "journal_oldest": rfc3339(oldest) if readable is not False and oldest is not None else None,
         "journal_covers": oldest < frame.start if readable and oldest is not None else None,
         "suppressed": sum(logs.suppressed.items) if logs.suppressed.complete else None,
         "entries_seen": len(entries),
@@ -228,6 +229,8 @@ def silence_counts(signals: Mapping[str, Any]) -> bool | None:
 
 def _crash_looping(signals: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> bool | None:
     if sum(1 for item in entries if logline.is_restart(item["text"])) >= _CRASH_LOOP:
+        return True
+    if signals["active"] is False and any(logline.is_given_up(item["text"]) for item in entries):
         return True
     if signals["sub_state"] is None:
         return None

@@ -37,7 +37,8 @@ SIGNALS = {
     "route_exists": "bool|None: False if the app itself answered 404; None if the app did not answer plainly",
     "redirect_host": "str|None: another host that the answer redirects to, such as an identity provider's",
     "html": "bool|None: the answer is a page for people; None without an answer",
-    "edge_clock_offset_ms": "int|None: the Date header minus this host's clock, to about a second",
+    "edge_clock_offset_ms": "int|None: the Date header of what answered, the edge or the API behind it, minus this "
+    "host's clock, to about a second",
     "failure": "str|None: dns, refused, unreachable, timeout, tls or protocol, if there was no answer",
 }
 

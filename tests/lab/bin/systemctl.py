@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for systemctl (systemd 252): show, is-active, cat, start, restart, reset-failed and --version.
+"""A stand-in for systemctl (systemd 252 to 257): show, is-active, cat, start, restart, reset-failed and --version.
 
 Its first argument is a JSON file: unit name to properties in the order of the real one; a property whose name ends in
 C(Timestamp) is in epoch seconds, or null; a list has a line for each of its items. A unit that is not in the file is
@@ -58,6 +58,8 @@ def missing(name: str) -> Properties:
         "ExecMainPID": 0,
         "ExecMainCode": 0,
         "ExecMainStatus": 0,
+        "Environment": "",
+        "WorkingDirectory": "",
         "Id": name,
         "Names": name,
         "Description": name,
@@ -99,9 +101,11 @@ def show(properties: Properties, options: argparse.Namespace) -> None:
 
 
 def is_active(units: list[Properties], quiet: bool) -> int:
-    """Print each unit's state; give 0 if one is active."""
+    """Print each unit's state; give 0 if one is active, 4 if none is known (systemd 257)."""
     for unit in units if not quiet else ():
         print(unit["ActiveState"])
+    if all(unit["LoadState"] == "not-found" for unit in units):
+        return 4
     return 0 if any(unit["ActiveState"] == "active" for unit in units) else 3
 
 
@@ -118,12 +122,17 @@ def cat(units: list[Properties]) -> int:
 def change(verb: str, names: list[str], known: dict[str, Properties]) -> int:
     """Start, restart or reset units; give the exit code."""
     for name in names:
+        resets = verb == "reset-failed"
+        doing = "reset failed state of unit" if resets else verb
+        if resets and name not in known:
+            _fail(f"Failed to {doing} {name}: Unit {name} not loaded.")
         if "SUDO_UID" not in os.environ:
-            _fail(f"Failed to {verb} {name}: Interactive authentication required.")
+            more = "" if resets else f"\nSee system logs and 'systemctl status {name}' for details."
+            _fail(f"Failed to {doing} {name}: Interactive authentication required.{more}")
         if name not in known:
-            _fail(f"Failed to {verb} {name}: Unit {name} not found.", 5)
+            _fail(f"Failed to {doing} {name}: Unit {name} not found.", 5)
         unit = known[name]
-        if verb == "reset-failed":
+        if resets:
             unit.update(ActiveState="inactive", SubState="dead", Result="success", NRestarts=0)
         elif unit.get("_starts") == "hangs":
             time.sleep(HANGS_S)

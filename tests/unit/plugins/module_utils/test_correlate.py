@@ -245,7 +245,7 @@ def test_what_a_layer_found_is_not_overwritten():
 def test_a_hosts_clock_is_judged_by_livekits_and_the_edges(host, livekit, edge, error, uncertainty):
     changes = {
         "client": {"server_clock_offset_ms": livekit},
-        "tunnel": {"edge_clock_offset_ms": edge},
+        "tunnel": {"edge_clock_offset_ms": edge, "error_code": "ERR_NGROK_3200"},
         "service": {"local_time_offset_ms": host[0], "local_time_uncertainty_ms": host[1]},
     }
 
@@ -253,6 +253,20 @@ def test_a_hosts_clock_is_judged_by_livekits_and_the_edges(host, livekit, edge, 
 
     signals = service_of(answer)
     assert (signals["clock_error_ms"], signals["clock_error_uncertainty_ms"]) == (error, uncertainty)
+
+
+def test_a_hosts_clock_is_not_judged_by_the_date_that_its_own_api_sends():
+    changes = {
+        "client": {"server_clock_offset_ms": 0},
+        "tunnel": {"edge_clock_offset_ms": 420_000, "error_code": None, "redirect_host": None},
+        "service": {"local_time_offset_ms": 420_000, "local_time_uncertainty_ms": 30},
+    }
+
+    answer = correlate(evidence(changes), RUN)
+
+    signals = service_of(answer)
+    assert (signals["clock_error_ms"], signals["clock_error_uncertainty_ms"]) == (420_000, 1030)
+    assert answer["clocks"]["api"] == {"offset_ms": 420_000, "uncertainty_ms": 1000}
 
 
 def test_the_clocks_of_livekit_and_the_edge_stand_beside_the_hosts():

@@ -213,7 +213,6 @@ def test_a_flood_on_stderr_is_bounded(journalctl: Journalctl) -> None:
 @pytest.mark.parametrize(
     ("stderr", "why"),
     [
-        (HINT, "may not read"),
         ("No journal files were opened due to insufficient permissions.", "may not read"),
         ("No journal files were found.", "there is no journal"),
     ],
@@ -225,9 +224,21 @@ def test_who_may_not_read_hears_no_silence(journalctl: Journalctl, stderr: str, 
     assert why in reading.why
 
 
-def test_a_hint_is_heard_even_if_one_line_is_enough(journalctl: Journalctl) -> None:
-    journalctl(line("of my own") * 10_000, stderr=HINT)
-    assert journal.oldest(time.monotonic() + AMPLE_S).readable is False
+def test_who_may_read_but_their_own_journal_is_told_by_the_hint_for_people(
+    program: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_bytes(line("of my own"))
+    hint = f"case $* in *--output=json*) ;; *) echo {shlex.quote(HINT)} >&2 ;; esac"
+    program("journalctl", f"#!/bin/sh\n{hint}\ncat {tmp_path}/own\n")
+    reading = journal.oldest(time.monotonic() + AMPLE_S)
+    assert (reading.readable, reading.items) == (False, [])
+    assert "may not read" in reading.why
+
+
+def test_whether_the_journal_may_be_read_is_not_known_if_journalctl_hangs(journalctl: Journalctl) -> None:
+    journalctl(then="exec sleep 60")
+    reading = journal.oldest(time.monotonic() + SHORT_S)
+    assert (reading.readable, reading.items) == (None, [])
 
 
 def test_another_failure_is_told(journalctl: Journalctl) -> None:

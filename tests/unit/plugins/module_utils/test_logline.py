@@ -22,6 +22,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import logline
         ("OSError: [Errno 28] No space left on device", ["ENOSPC"]),
         ("TypeError [ERR_INVALID_URL]: Invalid URL", ["ERR_INVALID_URL"]),
         ("SqliteError: database is locked SQLITE_BUSY", ["SQLITE_BUSY"]),
+        ('SqliteError { extended_code: 13, message: Some("database or disk is full") }', ["SQLITE_FULL"]),
         ("EVERYTHING is EXCELLENT, P9 P20033 XP2003", []),
         ("", []),
     ],
@@ -82,4 +83,5 @@ def test_a_frame_of_a_stack_is_told_from_a_line_of_its_own(text: str, frame: boo
 
 def test_a_full_disk_is_not_a_lack_of_watches() -> None:
     assert logline.is_disk_full("ENOSPC: no space left on device, write")
+    assert logline.is_disk_full('SqliteError { extended_code: 13, message: Some("database or disk is full") }')
     assert not logline.is_disk_full("ENOSPC: System limit for number of file watchers reached")

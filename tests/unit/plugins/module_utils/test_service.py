@@ -44,7 +44,9 @@ path, hint, *arguments = sys.argv[1:]
 options = dict(argument.partition("=")[::2] for argument in arguments)
 if "--version" in options:
     sys.exit(print("systemd 252\\n+PCRE2"))
-sys.stderr.write(hint)
+# As the real one: a hint is for people, a failure for all.
+if not hint.startswith("Hint") or options.get("--output") != "json":
+    sys.stderr.write(hint)
 entries = [json.loads(line) for line in open(path)]
 if "--reverse" in options:
     entries.reverse()
@@ -275,6 +277,13 @@ def test_a_unit_that_is_down(pi: Pi) -> None:
 def test_a_crash_loop_is_told_from_old_restarts(pi: Pi, unit: dict[str, str], messages: int, looping: bool) -> None:
     restart = f"{UNIT}.service: Scheduled restart job, restart counter is at 7."
     pi(*((TRIED - 200 + i, restart) for i in range(messages)), **unit)
+    assert collect()["signals"]["crash_looping"] is looping
+
+
+@pytest.mark.parametrize(("state", "looping"), [("failed", True), ("active", False)])
+def test_a_unit_that_systemd_gave_up_keeps_the_result_of_its_last_run(pi: Pi, state: str, looping: bool) -> None:
+    given_up = f"{UNIT}.service: Start request repeated too quickly."
+    pi((TRIED - 200, given_up), ActiveState=state, Result="exit-code")
     assert collect()["signals"]["crash_looping"] is looping
 
 

@@ -19,7 +19,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status impo
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import agent as agent_layer
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector, worker
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
-from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import mark, summarise
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import like_a_probe, mark, summarise
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
     UNMEASURED_CLOCK_S,
     in_windows,
@@ -51,6 +51,10 @@ _KNOWN_ABSENCES = (
     ("tunnel", ("status", "failure"), ("error_code", "redirect_host", "failure")),
     ("callback", ("answered_by_app",), ("error_code",)),
     ("service", ("silence_counts",), ("first_error",)),
+)
+_STRANGERS = (
+    "A refused key and an invalid body at once look like the probe of another controller: they do not count as calls of"
+    " the agent."
 )
 _TURNED_AWAY = re.compile(r"permission denied|connection refused|host key verification failed|too many auth", re.I)
 _NO_ANSWER = re.compile(r"timed out|time-?out|no route to host|host is down", re.I)
@@ -249,11 +253,16 @@ def _merge_dispatch(merged: dict[str, Record], agent_after: Record | None, run: 
 def _with_our_marks(record: Record, run: Run, probes: Sequence[Mapping[str, Any]]) -> Record:
     """Count again what is the user's, now that all probes of this run are known."""
     entries = mark(record.get("entries") or [], probes, run.synthetic_users)
-    signals = dict(record["signals"])
+    signals, limits = dict(record["signals"]), record.get("limits") or []
     if signals.get("callbacks") is not None and len(entries) == signals.get("entries_seen"):
         within = span(run.attempt, run.started_at, _uncertainty(record))
-        signals.update(summarise(entries, within, probes, run.synthetic_users))
-    return {**record, "signals": signals, "entries": entries}
+        strangers = like_a_probe(entries, within)
+        signals.update(summarise([e for e in entries if e not in strangers], within, probes, run.synthetic_users))
+        if strangers:
+            limits = [*limits, _STRANGERS]
+            # Whether they were the agent's is unknown, and so is whether it called.
+            signals["callbacks"] = signals["callbacks"] or None
+    return {**record, "signals": signals, "entries": entries, "limits": limits}
 
 
 def _uncertainty(service: Record) -> float:

@@ -20,6 +20,8 @@ _CONTROL_REACH_S = 30 * 86400.0
 _OUR_MARK = "voiceops.livekit/"
 # The lines of one error are logged within this time of each other.
 _ONE_ERROR_S = 0.5
+# A probe with a wrong key is followed by one with the right key and an invalid body within this time.
+_ONE_PROBE_S = 2.0
 
 
 class Frame(NamedTuple):
@@ -185,6 +187,23 @@ def _is_error_line(item: Mapping[str, Any]) -> bool:
 def _near(item: Mapping[str, Any], times: Iterable[float | None]) -> bool:
     at = parse_time(item["at"])
     return at is not None and any(time is not None and abs(at - time) <= _ONE_ERROR_S for time in times)
+
+
+def like_a_probe(entries: Iterable[Mapping[str, Any]], span: tuple[float, float]) -> list[Mapping[str, Any]]:
+    """Return the callbacks of the span that another run's probe would leave: a refused key, an invalid body at once.
+
+    An agent does not make such a pair: whose key is refused, that one's body is not looked at.
+    """
+    calls = [item for item in entries if item["callback"] and not item["self"] and in_span(item, span)]
+    invalid = [item for item in calls if item["status"] == 400]
+    pairs: list[Mapping[str, Any]] = []
+    for refused in (item for item in calls if item["status"] in (401, 403)):
+        at = parse_time(refused["at"]) or 0.0
+        other = next((item for item in invalid if abs((parse_time(item["at"]) or 0.0) - at) <= _ONE_PROBE_S), None)
+        if other is not None:
+            invalid.remove(other)
+            pairs += [refused, other]
+    return pairs
 
 
 def summarise(

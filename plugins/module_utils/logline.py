@@ -34,8 +34,16 @@ _STATUSES = (
         rf"{_METHOD}[\"' ]+\S{{1,2000}}(?: HTTP/[\d.]+)?[\"']?\s+(?:(?:[-=]+>|→|-|:)\s*)?([1-5]\d\d)\b"
         r"(?![.:\d]|\s*(?:ms|s|bytes|[kM]?B)\b)"
     ),
+    # | 201 | 1.2ms | 10.0.0.5 | POST "/a"
+    re.compile(rf"\|\s*([1-5]\d\d)\s*\|.{{0,300}}{_METHOD}"),
+    # Completed 201 Created in 87ms, of a request whose beginning is a line of its own
+    re.compile(r"^(?:\[[\w-]{1,64}\] )?(?:Completed|Sent) ([1-5]\d\d)\b"),
     # status=201 · "statusCode": 500
     re.compile(r"\bstatus(?:[ _]?[Cc]ode)?[\"']?\s*[=:]\s*[\"']?([1-5]\d\d)\b"),
+)
+# "reqId":"req-1" · request_id=7f3a · [2f1f6f0c-…] Started
+_REQUEST_ID = re.compile(
+    r"\b(?:req|request)[_-]?id[\"']?\s?[=:]\s?[\"']?([\w.-]{1,64})|^\[([0-9a-f]{8}-[0-9a-f-]{27})\]", re.I
 )
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)
 _ERROR = re.compile(
@@ -53,6 +61,7 @@ PREFILTER = (
     r"[Ee]rror|ERROR|xception|EXCEPTION|FATAL|[Ff]atal|[Pp]anic|[Uu]nhandled|Out of memory|oom-kill|Under-voltage"
     r"|[Ff]ailed|code=|Scheduled restart|P[1-6]\d{3}|ERR_|SQLITE_|\bE[A-Z0-9]{2}|reach database|against database"
     r"|o space left|is locked|readonly database|\b5\d\d\b"
+    r"|[Ss]tatus[ _]?[Cc]ode|(?:Completed|Sent) [1-5]\d\d"
 )
 
 
@@ -71,6 +80,12 @@ def status(text: str) -> int | None:
     """Return the HTTP status, if C(text) looks like a line of an access log."""
     matches = (pattern.search(text) for pattern in _STATUSES)
     return next((int(match[1]) for match in matches if match), None)
+
+
+def request_id(text: str) -> str | None:
+    """Return the id of the request that C(text) is about, by which servers join lines that they log apart."""
+    match = _REQUEST_ID.search(text)
+    return (match[1] or match[2]) if match else None
 
 
 def user(text: str) -> str | None:

@@ -37,8 +37,8 @@ SIGNALS: dict[str, str] = {
     "people": "int: how many people are in it, or get connected.",
     "room_full": "bool: the room of the person's token has as many people as it allows, without this person; None "
     "without a token, or such a room.",
-    "agent_state": "str: the connection state of the agent in it: JOINING, JOINED, ACTIVE, the last if one of several is; "
-    "None if there is none, or it only just joins.",
+    "agent_state": "str: the connection state of the agent in it: JOINING, JOINED, ACTIVE, the last if one of several "
+    "is; None if there is none, or it only just joins.",
     "agent_session": "str: lk.agent.state of the agent in it, such as initializing; None if it does not tell.",
     "agent_audio": "bool: the agent in it publishes audio; None if there is none, or it only just joined.",
     "agent_alone_in": "str: another room, which an agent and no person joined within a minute of the person who "
@@ -134,7 +134,7 @@ def _rooms(api: Api, options: Mapping[str, Any], deadline: float, limits: list[s
             "created_at": room["created_at"],
             "most_people": room["max_participants"],
             "people": [item for item in inside[room["name"]] if is_person(item, synthetic)],
-            "agents": [item for item in inside[room["name"]] if item["kind"] == "AGENT" and item["state"] != "DISCONNECTED"],
+            "agents": [item for item in inside[room["name"]] if item["kind"] == "AGENT"],
         }
         for room in listed
         if room["name"] in inside
@@ -258,7 +258,9 @@ def examine(
 def _is_served(room: Room, agent_name: str) -> bool:
     """Whether an agent of that name, or one that may have it, is in the room or gets into it."""
     names = [
-        agent["attributes"].get("lk.agent.name") or agent["attributes"].get("lk.agent_name") for agent in room["agents"]
+        agent["attributes"].get("lk.agent.name") or agent["attributes"].get("lk.agent_name")
+        for agent in room["agents"]
+        if agent["state"] != "DISCONNECTED"
     ]
     return any(not name or not agent_name or name == agent_name for name in names)
 
@@ -283,7 +285,7 @@ def _told_by_room(room: Room, now: float) -> dict[str, Any]:
 
 def _told_by_now(agent: Mapping[str, Any], now: float) -> bool:
     """Whether an agent's state says something: one that is not active yet may be about to."""
-    return agent["state"] == "ACTIVE" or now - agent["joined_at"] >= SETTLED_AFTER_S
+    return bool(agent["state"] == "ACTIVE" or now - agent["joined_at"] >= SETTLED_AFTER_S)
 
 
 def _older(created: float | None, issued: float | None) -> bool | None:

@@ -42,8 +42,8 @@ SIGNALS: dict[str, str] = {
     "replicas": "int: running replicas of the production deployment, over all regions.",
     "version": "str: the production deployment's version.",
     "deployed_at": "str: when the agent was last deployed, RFC 3339; None if never or unknown.",
-    "crashes": "int: crashes that LiveKit counts for the production deployment, none of them known to be older than the "
-    "attempt's window; None if this lk shows no events.",
+    "crashes": "int: crashes that LiveKit counts for the production deployment, none of them known to be older than "
+    "the attempt's window; None if this lk shows no events.",
     "recent_events": "list: kinds of events of the attempt's window or later, such as RESTARTED_HIGH_MEMORY_USAGE; "
     "None if this lk shows no events.",
     "versions": "list: one dict per version, newest first: version, current, status, created_at, deployed_at, "

@@ -38,6 +38,12 @@ _STATUSES = (
     re.compile(rf"\|\s*([1-5]\d\d)\s*\|.{{0,300}}{_METHOD}"),
     # Completed 201 Created in 87ms, of a request whose beginning is a line of its own
     re.compile(r"^(?:\[[\w-]{1,64}\] )?(?:Completed|Sent) ([1-5]\d\d)\b"),
+    # "POST http://pi/a HTTP/1.1" from 10.0.0.5:4242 - 201 · method=POST path=/a code=201
+    re.compile(rf"{_METHOD}.{{0,300}}(?: from [\w.:\[\]-]{{1,64}} - |\bcode=)([1-5]\d\d)\b"),
+    # Request finished HTTP/1.1 POST http://pi/a application/json 45 - 201 0 - 3.2ms
+    re.compile(rf"Request finished .{{0,100}}{_METHOD}.{{0,300}}? - ([1-5]\d\d) "),
+    # [response] http://pi: post /a {} 201 (3ms)
+    re.compile(r"\[response\] .{0,600} ([1-5]\d\d) \(\d{1,9}ms\)"),
     # status=201 · "statusCode": 500
     re.compile(r"\bstatus(?:[ _]?[Cc]ode)?[\"']?\s*[=:]\s*[\"']?([1-5]\d\d)\b"),
 )

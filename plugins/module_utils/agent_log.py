@@ -35,7 +35,7 @@ _SESSION_ENDS = (
 )
 _REFUSED = re.compile(r"failed to connect to livekit", re.I)
 _ERROR = re.compile(
-    r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"(?i:error|fatal|critical)\"|[56]0\b)|^(?:\w*(?:Error|Exception)\b|error:)"
+    r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"(?i:error|fatal|critical)\"|[56]0\b)|^(?:(?:\w+\.)*\w*(?:Error|Exception|ImproperlyConfigured)\b|error:)"
 )
 _NAME = r"[A-Z][A-Z0-9]*_[A-Z0-9_]+"
 _KEY_ERROR = re.compile(rf"KeyError: \\?['\"]({_NAME})")
@@ -51,6 +51,8 @@ _MISSING = (
         r"(?:[Mm]issing|[Rr]equired|[Uu]ndefined|not found|not set)(?: \w{1,20}){0,3}[:\s\"'`]{1,3}"
         rf"({_NAME}(?:[\"'`]?,? (?:and )?[\"'`]?{_NAME}){{0,20}})"
     ),
+    # What LiveKit's own plugins, and Django's settings, say.
+    re.compile(rf"\b[Ss]et (?:the )?[\"'`]?({_NAME})[\"'`]? environment(?:al)? variable"),
 )
 _CODE = re.compile(
     r"\b(P[1-6]\d{3}|ERR_NGROK_\d{1,5}|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENOSPC|EPIPE)\b"

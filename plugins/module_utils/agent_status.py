@@ -32,7 +32,8 @@ CONDITIONS = {
     "deleting": "gone",
     "deleted": "gone",
 }
-WORST_FIRST = ("failed", "gone", None, "progressing", "waking", "asleep", "ready")
+# An agent that runs in one region serves the others, where it may sleep.
+WORST_FIRST = ("failed", "gone", None, "progressing", "waking", "ready", "asleep")
 
 
 def condition_of(status: object) -> str | None:

@@ -35,8 +35,22 @@ _STATUSES = (
         rf"{_METHOD}[\"' ]+\S{{1,2000}}(?: HTTP/[\d.]+)?[\"']?\s+(?:(?:[-=]+>|→|-|:)\s*)?([1-5]\d\d)\b"
         r"(?![.:\d]|\s*(?:ms|s|bytes|[kM]?B)\b)"
     ),
+    # | 201 | 1.2ms | 10.0.0.5 | POST "/a"
+    re.compile(rf"\|\s*([1-5]\d\d)\s*\|.{{0,300}}{_METHOD}"),
+    # Completed 201 Created in 87ms, of a request whose beginning is a line of its own
+    re.compile(r"^(?:\[[\w-]{1,64}\] )?(?:Completed|Sent) ([1-5]\d\d)\b"),
+    # "POST http://pi/a HTTP/1.1" from 10.0.0.5:4242 - 201 · method=POST path=/a code=201
+    re.compile(rf"{_METHOD}.{{0,300}}(?: from [\w.:\[\]-]{{1,64}} - |\bcode=)([1-5]\d\d)\b"),
+    # Request finished HTTP/1.1 POST http://pi/a application/json 45 - 201 0 - 3.2ms
+    re.compile(rf"Request finished .{{0,100}}{_METHOD}.{{0,300}}? - ([1-5]\d\d) "),
+    # [response] http://pi: post /a {} 201 (3ms)
+    re.compile(r"\[response\] .{0,600} ([1-5]\d\d) \(\d{1,9}ms\)"),
     # status=201 · "statusCode": 500
     re.compile(r"\bstatus(?:[ _]?[Cc]ode)?[\"']?\s*[=:]\s*[\"']?([1-5]\d\d)\b"),
+)
+# "reqId":"req-1" · request_id=7f3a · [2f1f6f0c-…] Started
+_REQUEST_ID = re.compile(
+    r"\b(?:req|request)[_-]?id[\"']?\s?[=:]\s?[\"']?([\w.-]{1,64})|^\[([0-9a-f]{8}-[0-9a-f-]{27})\]", re.I
 )
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)
 _ERROR = re.compile(
@@ -57,6 +71,7 @@ PREFILTER = (
     r"|[Ff]ailed|code=|Scheduled restart|repeated too quickly|P[1-6]\d{3}|ERR_|SQLITE_|\bE[A-Z0-9]{2}"
     r"|reach database|against database"
     r"|o space left|disk is full|is locked|readonly database|\b5\d\d\b"
+    r"|[Ss]tatus[ _]?[Cc]ode|(?:Completed|Sent) [1-5]\d\d"
 )
 
 
@@ -75,6 +90,12 @@ def status(text: str) -> int | None:
     """Return the HTTP status, if C(text) looks like a line of an access log."""
     matches = (pattern.search(text) for pattern in _STATUSES)
     return next((int(match[1]) for match in matches if match), None)
+
+
+def request_id(text: str) -> str | None:
+    """Return the id of the request that C(text) is about, by which servers join lines that they log apart."""
+    match = _REQUEST_ID.search(text)
+    return (match[1] or match[2]) if match else None
 
 
 def user(text: str) -> str | None:

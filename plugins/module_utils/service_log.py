@@ -74,7 +74,7 @@ def _read_window(frame: Frame, greps: bool, deadline: float) -> journal.Reading[
 
     def part(pattern: str, since: float, until: float) -> journal.Reading[dict[str, Any]]:
         query = journal.Query(frame.unit, since + frame.offset, until + frame.offset, pattern)
-        return journal.read(query, lambda entry: understand(entry, frame), greps=greps, deadline=deadline)
+        return journal.read(query, lambda entry: _kept(entry, frame), greps=greps, deadline=deadline)
 
     span = part(wanted, frame.start, frame.end)
     parts = [span]
@@ -85,11 +85,39 @@ def _read_window(frame: Frame, greps: bool, deadline: float) -> journal.Reading[
         span.complete = calls.complete
     parts += [part(wanted, frame.since, frame.start - 1e-6), part(wanted, frame.end + 1e-6, frame.until)]
     return journal.Reading(
-        sorted((item for each in parts for item in each.items), key=lambda item: str(item["at"])),
+        joined(sorted((item for each in parts for item in each.items), key=lambda item: str(item["at"]))),
         complete=span.complete,
         readable=False if any(each.readable is False for each in parts) else span.readable,
         why=next((each.why for each in parts if each.why), ""),
     )
+
+
+def _kept(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
+    """Make of an entry what is kept of it, also of one that only tells how a request ended (see L(joined))."""
+    status, request = logline.status(entry.text), logline.request_id(entry.text)
+    item = understand(entry, frame)
+    if item is None and status is not None and request:
+        return {"at": rfc3339(entry.at - frame.offset), "status": status, "ends": request}
+    return item if item is None or not request else {**item, "ends" if status else "begins": request}
+
+
+def joined(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give callbacks without a status that of the line which ends the same request, as its id tells."""
+    begun: dict[str, dict[str, Any]] = {}
+    kept = []
+    for item in items:
+        if item.get("begins") and item["callback"]:
+            begun[item["begins"]] = item
+        call = begun.pop(item.get("ends", ""), None)
+        if call:
+            call["status"] = item["status"]
+            call["codes"] += [f"HTTP_{item['status']}"] if item["status"] >= 400 else []
+        if "text" in item:
+            kept.append(item)
+    for item in kept:
+        item.pop("begins", None)
+        item.pop("ends", None)
+    return kept
 
 
 def _read_control(frame: Frame, greps: bool, deadline: float) -> journal.Reading[dict[str, Any]]:

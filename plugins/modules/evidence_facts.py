@@ -245,8 +245,8 @@ ansible_facts:
             people: {description: "How many people are in it, or get connected.", type: int, returned: always}
             room_full: {description: "The room of the person's token has as many people as it allows, without this
               person; None without a token, or such a room.", type: bool, returned: always}
-            agent_state: {description: "The connection state of the agent in it: JOINING, JOINED, ACTIVE; None if
-              there is none.", type: str, returned: always}
+            agent_state: {description: "The connection state of the agent in it: JOINING, JOINED, ACTIVE, the last if
+              one of several is; None if there is none, or it only just joins.", type: str, returned: always}
             agent_session: {description: "Lk.agent.state of the agent in it, such as initializing; None if it does not
               tell.", type: str, returned: always}
             agent_audio: {description: "The agent in it publishes audio; None if there is none, or it only just
@@ -493,7 +493,8 @@ ansible_facts:
             deployments: {description: "One dict per region and deployment: region, deployment, status, replicas, min,
               max, version, deployed_at, last_observed; None if unknown.", type: list, returned: always}
             status: {description: "The production deployment's status as LiveKit spells it, the worst if regions
-              differ.", type: str, returned: always}
+              differ; None if this lk does not tell which of two deployments in a region it is.", type: str, returned:
+              always}
             condition: {description: "What the status means: ready, asleep, waking, progressing, failed or gone; None
               for a status that is not known, or not to be trusted.", type: str, returned: always}
             replicas: {description: "Running replicas of the production deployment, over all regions.", type: int,
@@ -501,8 +502,8 @@ ansible_facts:
             version: {description: "The production deployment's version.", type: str, returned: always}
             deployed_at: {description: "When the agent was last deployed, RFC 3339; None if never or unknown.", type:
               str, returned: always}
-            crashes: {description: "Crashes that LiveKit counts for the production deployment; None if this lk shows
-              no events.", type: int, returned: always}
+            crashes: {description: "Crashes that LiveKit counts for the production deployment, none of them known to
+              be older than the attempt's window; None if this lk shows no events.", type: int, returned: always}
             recent_events: {description: "Kinds of events of the attempt's window or later, such as
               RESTARTED_HIGH_MEMORY_USAGE; None if this lk shows no events.", type: list, returned: always}
             versions: {description: "One dict per version, newest first: version, current, status, created_at,

@@ -35,13 +35,15 @@ SIGNALS: dict[str, str] = {
     "name": "str: its dispatch name, '' for automatic dispatch; None if this lk does not tell.",
     "deployments": "list: one dict per region and deployment: region, deployment, status, replicas, min, max, version, "
     "deployed_at, last_observed; None if unknown.",
-    "status": "str: the production deployment's status as LiveKit spells it, the worst if regions differ.",
+    "status": "str: the production deployment's status as LiveKit spells it, the worst if regions differ; None if this "
+    "lk does not tell which of two deployments in a region it is.",
     "condition": "str: what the status means: ready, asleep, waking, progressing, failed or gone; None for a status "
     "that is not known, or not to be trusted.",
     "replicas": "int: running replicas of the production deployment, over all regions.",
     "version": "str: the production deployment's version.",
     "deployed_at": "str: when the agent was last deployed, RFC 3339; None if never or unknown.",
-    "crashes": "int: crashes that LiveKit counts for the production deployment; None if this lk shows no events.",
+    "crashes": "int: crashes that LiveKit counts for the production deployment, none of them known to be older than "
+    "the attempt's window; None if this lk shows no events.",
     "recent_events": "list: kinds of events of the attempt's window or later, such as RESTARTED_HIGH_MEMORY_USAGE; "
     "None if this lk shows no events.",
     "versions": "list: one dict per version, newest first: version, current, status, created_at, deployed_at, "
@@ -200,6 +202,9 @@ def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], 
     happenings = events_of(answer, agent_id)
     production = [item for item in deployments or [] if item["deployment"] in (None, PRODUCTION)]
     worst = min(production, key=lambda item: WORST_FIRST.index(condition_of(item["status"])), default={})
+    if _are_mixed(production):
+        limits.append("this lk does not tell production's status from that of the agent's other deployments")
+        worst = {**worst, "status": None, "version": None}
     replicas = [item["replicas"] for item in production if item["replicas"] is not None]
     signals.update(
         found=deployments is not None,
@@ -214,10 +219,9 @@ def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], 
         project=answer.project,
     )
     if happenings is not None:
-        signals["crashes"] = sum(item["count"] for item in happenings if item["type"] == "APPLICATION_CRASHED")
-        signals["recent_events"] = sorted(
-            {item["type"] for item in happenings if (parse_time(item["at"]) or 0.0) >= since}
-        )
+        recent = [item for item in happenings if (parse_time(item["at"]) or 0.0) >= since]
+        signals["crashes"] = sum(item["count"] for item in recent if item["type"] == "APPLICATION_CRASHED")
+        signals["recent_events"] = sorted({item["type"] for item in recent})
     signals["condition"], doubt = _condition(signals)
     limits.extend(doubt)
     events = [
@@ -230,6 +234,13 @@ def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], 
     return record(
         "agent", _state(signals), _summary(signals), signals=signals, events=events, limits=limits, repeat=repeat
     )
+
+
+def _are_mixed(deployments: list[dict[str, Any]]) -> bool:
+    """Whether rows are those of several deployments, which this lk does not name, and differ in what they say."""
+    regions = [item["region"] for item in deployments]
+    unnamed = all(item["deployment"] is None for item in deployments)
+    return unnamed and len(set(regions)) < len(regions) and len({item["status"] for item in deployments}) > 1
 
 
 def _condition(signals: dict[str, Any]) -> tuple[str | None, list[str]]:

@@ -37,7 +37,8 @@ SIGNALS: dict[str, str] = {
     "people": "int: how many people are in it, or get connected.",
     "room_full": "bool: the room of the person's token has as many people as it allows, without this person; None "
     "without a token, or such a room.",
-    "agent_state": "str: the connection state of the agent in it: JOINING, JOINED, ACTIVE; None if there is none.",
+    "agent_state": "str: the connection state of the agent in it: JOINING, JOINED, ACTIVE, the last if one of several "
+    "is; None if there is none, or it only just joins.",
     "agent_session": "str: lk.agent.state of the agent in it, such as initializing; None if it does not tell.",
     "agent_audio": "bool: the agent in it publishes audio; None if there is none, or it only just joined.",
     "agent_alone_in": "str: another room, which an agent and no person joined within a minute of the person who "
@@ -268,7 +269,7 @@ def _told_by_room(room: Room, now: float) -> dict[str, Any]:
     settled = now - since(room) >= SETTLED_AFTER_S
     connected = any(person["state"] == "ACTIVE" for person in room["people"]) or (False if settled else None)
     audio = _audio(room["people"])
-    agent = room["agents"][0] if room["agents"] else None
+    agent = min(room["agents"], key=lambda item: item["state"] != "ACTIVE", default=None)
     return {
         "room": room["name"],
         "room_created_at": _moment(room["created_at"]),
@@ -276,10 +277,15 @@ def _told_by_room(room: Room, now: float) -> dict[str, Any]:
         "microphone_published": bool(audio) or (False if connected and settled else None),
         "microphone_muted": all(track["muted"] for track in audio) if audio else None,
         "people": len(room["people"]),
-        "agent_state": agent["state"] if agent else None,
+        "agent_state": agent["state"] if agent and _told_by_now(agent, now) else None,
         "agent_session": agent["attributes"].get("lk.agent.state") if agent else None,
         "agent_audio": _publishes(room["agents"], now) if agent else None,
     }
+
+
+def _told_by_now(agent: Mapping[str, Any], now: float) -> bool:
+    """Whether an agent's state says something: one that is not active yet may be about to."""
+    return bool(agent["state"] == "ACTIVE" or now - agent["joined_at"] >= SETTLED_AFTER_S)
 
 
 def _older(created: float | None, issued: float | None) -> bool | None:

@@ -186,11 +186,17 @@ def test_a_crash_of_long_ago_is_no_failure_now(recorded: Path) -> None:
     assert (signals["condition"], signals["log_crashed"], signals["log_errors"]) == (None, False, [])
 
 
-def test_error_with_counted_crashes_is_a_failure(recorded: Path) -> None:
+@pytest.mark.parametrize(
+    ("now", "crashes", "condition"), [("2026-07-25T10:10:00Z", 3, "failed"), ("2026-07-27T10:10:00Z", 0, None)]
+)
+def test_error_is_a_failure_only_with_crashes_that_are_not_of_long_ago(
+    recorded: Path, now: str, crashes: int, condition: str | None
+) -> None:
     shutil.copytree(RECORDED / "2.18.2", recorded, dirs_exist_ok=True)
     path = recorded / "status.stdout"
     path.write_text(path.read_text().replace('"Running"', '"Error"').replace('"replicas": 1,', ""))
-    assert gather(recorded)["signals"]["condition"] == "failed"
+    signals = gather(recorded, now=at(now))["signals"]
+    assert (signals["crashes"], signals["condition"]) == (crashes, condition)
 
 
 def test_an_agent_without_a_deployment_is_found(recorded: Path) -> None:
@@ -305,6 +311,12 @@ def test_the_newest_start_decides_whether_the_worker_registered(lines: list[str]
             ["NEXT_APP_URL", "OPENAI_API_KEY"],
         ),
         ("error: Environment variable not found: DATABASE_URL.", ["DATABASE_URL"]),
+        (
+            "ValueError: API key is required, either as argument or set DEEPGRAM_API_KEY environmental variable",
+            ["DEEPGRAM_API_KEY"],
+        ),
+        ("environ.exceptions.ImproperlyConfigured: Set the SECRET_KEY environment variable", ["SECRET_KEY"]),
+        ("decouple.UndefinedValueError: NEXT_APP_URL not found. Declare it as envvar.", ["NEXT_APP_URL"]),
         ("LIVEKIT_URL=wss://x is set", []),
         ("worker for us-east is required", []),
         ("ECONNREFUSED not found", []),

@@ -172,6 +172,20 @@ def test_the_microphone(tracks: list[dict[str, Any]], published: bool, muted: bo
     assert (signals["microphone_published"], signals["microphone_muted"], result["state"]) == (published, muted, state)
 
 
+@pytest.mark.parametrize(
+    ("agents", "state"),
+    [
+        ((someone(-530, "AGENT", "JOINED"), agent()), "ACTIVE"),
+        ((someone(-25, "AGENT", "JOINING"),), "JOINING"),
+        ((someone(-5, "AGENT", "JOINED"),), None),
+        ((someone(-5, "AGENT", "ACTIVE"),), "ACTIVE"),
+    ],
+)
+def test_an_agent_that_only_just_joins_is_not_judged(agents: tuple[dict[str, Any], ...], state: str | None) -> None:
+    found = look(room("r", someone(-540, "STANDARD", "ACTIVE", MICROPHONE), agents=agents))
+    assert found["signals"]["agent_state"] == state
+
+
 def test_a_served_person_does_not_wait() -> None:
     signals = look(room("r", someone(-540, "STANDARD", "ACTIVE", MICROPHONE), agents=(agent("JOINED"),)))["signals"]
     assert (signals["waiting"], signals["served"], signals["agent_state"]) == (0, 0, "JOINED")

@@ -40,6 +40,20 @@ def test_codes(text: str, codes: list[str]) -> None:
         ("POST /api/internal/sessions → 403", 403),
         ('{"method":"POST","url":"/api/internal/sessions","statusCode":422}', 422),
         ("internal call done status=204", 204),
+        ('[GIN] 2026/02/06 - 23:39:10 | 401 |  1.2ms |  10.0.0.5 | POST     "/api/internal/sessions"', 401),
+        ("Completed 403 Forbidden in 2ms (ActiveRecord: 0.0ms)", 403),
+        ("[2f1f6f0c-4b11-4a52-8c1e-0d6a2f1c9d11] Completed 500 Internal Server Error in 12ms", 500),
+        ("Sent 422 in 9ms", 422),
+        ('"POST http://pi:3003/api/internal/sessions HTTP/1.1" from 10.0.0.5:4242 - 401 12B in 1.2ms', 401),
+        ("level=info method=POST path=/api/internal/sessions code=403 dur=200ms", 403),
+        (
+            "Request finished HTTP/1.1 POST http://pi:3003/api/internal/sessions application/json 45 - 401 0 - 3.2ms",
+            401,
+        ),
+        ("260206/223910.123, [response] http://pi:3003: post /api/internal/sessions {} 500 (3ms)", 500),
+        ("npm exited with code=143", None),
+        ("a job | 401 | of a table", None),
+        ("not Completed 401 of 500 items", None),
         ("POST /api/internal/sessions took 200.5 ms", None),
         ("POST /api/internal/sessions/401 took long", None),
         ("POST /api/internal/sessions - 500 ms", None),
@@ -79,6 +93,20 @@ def test_the_request_that_a_line_names(text: str, request_named: tuple[str, str]
 )
 def test_a_frame_of_a_stack_is_told_from_a_line_of_its_own(text: str, frame: bool) -> None:
     assert logline.is_stack_frame(text) is frame
+
+
+@pytest.mark.parametrize(
+    ("text", "request_id"),
+    [
+        ('{"level":30,"reqId":"req-1","res":{"statusCode":401},"msg":"request completed"}', "req-1"),
+        ("request_id=7f3a POST /api/internal/sessions", "7f3a"),
+        ('[2f1f6f0c-4b11-4a52-8c1e-0d6a2f1c9d11] Started POST "/a"', "2f1f6f0c-4b11-4a52-8c1e-0d6a2f1c9d11"),
+        ("[12:00:00] POST /api/internal/sessions 201", None),
+        ("required=3", None),
+    ],
+)
+def test_the_id_by_which_lines_of_one_request_are_joined(text: str, request_id: str | None) -> None:
+    assert logline.request_id(text) == request_id
 
 
 def test_a_full_disk_is_not_a_lack_of_watches() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import mark, summarise
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import joined, mark, summarise
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 REAL = "5b0c7a52-77aa-4a52-8c1e-0d6a2f1c9d11"
@@ -49,3 +49,23 @@ def test_an_error_that_may_be_a_real_users_is_never_taken_for_ours(apart, codes)
 def test_a_call_that_went_well_in_the_same_moment_is_not_ours():
     served = entry(10.2, "POST /api/internal/sessions 201 in 87ms")
     assert summarise([*error(ZERO), served], (0.0, 4e9), [], [ZERO])["callbacks"] == 1
+
+
+def call(request: str) -> dict[str, Any]:
+    return {**entry(10.0, f"{request}: POST /api/internal/sessions"), "begins": request}
+
+
+def end(request: str, status: int) -> dict[str, Any]:
+    return {"at": "2026-02-06T22:39:10.002Z", "status": status, "ends": request}
+
+
+def test_a_call_has_the_status_of_the_line_that_ends_the_same_request():
+    refused, served = joined([call("req-1"), call("req-2"), end("req-2", 201), end("req-1", 401), end("req-3", 500)])
+    assert (refused["status"], refused["codes"]) == (401, ["HTTP_401"])
+    assert (served["status"], served["codes"]) == (201, [])
+    assert not {"begins", "ends"} & {*refused, *served}
+
+
+def test_after_a_restart_counts_begin_again_and_an_end_is_that_of_the_newest_call():
+    lost, served = joined([call("req-1"), call("req-1"), end("req-1", 201), end("req-1", 401)])
+    assert (lost["status"], served["status"]) == (None, 201)

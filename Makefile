@@ -40,8 +40,8 @@ changelog: .venv/installed ## write CHANGELOG.rst from the fragments
 	@antsibull-changelog release --update-existing --reload-plugins
 
 lock: .venv/installed ## resolve the dependencies anew, for every Python and system
-	@for group in dev importer; do \
-	  project=; [ $$group = importer ] || project=pyproject.toml; \
+	@for group in dev importer agent; do \
+	  project=; [ $$group != dev ] || project=pyproject.toml; \
 	  uv pip compile $$project --group $$group --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-annotate --custom-compile-command 'make lock' --quiet --output-file requirements/$$group.lock; \
 	done

@@ -9,9 +9,10 @@ import os
 import sys
 
 from parts import LeftOutError
+from parts.agent import AGENT
 from parts.go import SERVER
 
-PARTS = (SERVER,)
+PARTS = (SERVER, AGENT)
 
 
 def main() -> int:

@@ -245,8 +245,12 @@ class Real:
                 host.note(from_unit(SERVER, line))
 
         server = Unit([self._server_program, "--config", config], {}, note)
-        server.await_line("starting LiveKit server")
-        until(self._answers, "livekit-server answers")
+        try:
+            server.await_line("starting LiveKit server")
+            until(self._answers, "livekit-server answers")
+        except BaseException:
+            server.kill()
+            raise
         return server
 
     def _answers(self) -> bool:

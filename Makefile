@@ -44,8 +44,8 @@ changelog: .venv/installed ## write CHANGELOG.rst from the fragments
 	@antsibull-changelog release --update-existing --reload-plugins
 
 lock: .venv/installed ## resolve the dependencies anew, for every Python and system
-	@for group in dev importer oldest newest; do \
-	  project=pyproject.toml; [ $$group != importer ] || project=; \
+	@for group in dev importer oldest newest agent; do \
+	  case $$group in importer | agent) project= ;; *) project=pyproject.toml ;; esac; \
 	  uv pip compile $$project --group $$group --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-annotate --custom-compile-command 'make lock' --quiet --output-file requirements/$$group.lock; \
 	done

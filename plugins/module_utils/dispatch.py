@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.listening import IDENTITY, Listener
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record
 from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import (
@@ -41,9 +42,11 @@ SIGNALS: dict[str, str] = {
     "retry_joined_after_s": "float: the same of a second room, tried when the first took longer than cold_start_s.",
     "ready": "bool: the agent's session is ready by lk.agent.state; None if the agent does not tell.",
     "ready_after_s": "float: seconds from the room's creation, or from our asking again, to that.",
-    "audible": "bool: an audio track of the agent is published, as the server sees it; sound in it is not measured.",
+    "audible": "bool: an audio track of the agent is published, as the server sees it; see heard for sound.",
     "audible_after_s": "float: seconds from the room's creation, or from our asking again, to that.",
-    "level": "str: how far the agent came: none, accepted, joined, ready or audible; None if there was no test.",
+    "heard": "bool: sound of the agent was received by a listener of ours; None if none listened to the end.",
+    "heard_after_s": "float: seconds from the room's creation to that, which the listener's joining delays.",
+    "level": "str: how far the agent came: none, accepted, joined, ready, audible or heard; None if there was no test.",
     "left_again": "bool: the agent was active in our probe's room, and left it before we did; None without a probe.",
     "path": "int: what the accepted job came from: 1 the room's creation, 2 CreateDispatch; None if not known.",
     "deadline_s": "float: seconds after which an agent that has not joined counts as not joining.",
@@ -61,7 +64,7 @@ SIGNALS: dict[str, str] = {
 DEADLINE_S, COLD_START_S = 90.0, 10.0
 PREFIX = "zz-probe-"
 # How far an agent may come; each level implies those before it.
-LEVELS = ("accepted", "joined", "ready", "audible")
+LEVELS = ("accepted", "joined", "ready", "audible", "heard")
 # Of the standard deadline's 90 s; with another deadline these are scaled like it.
 POLL_S, READY_S = 1.0, 10.0
 SHORTEST_POLL_S = 0.1
@@ -76,7 +79,8 @@ def probe(options: dict[str, Any], deadline_s: float = DEADLINE_S, cold_start_s:
 
     If it took longer than C(cold_start_s), a second room is tried: a cold start is quick the second time. Takes at most
     C(deadline_s) + C(cold_start_s) and about half a minute. Of the options it needs the project's URL and credentials,
-    and takes C(agent_name), C(probe_room_prefix) and C(probe_id). The record's extra key C(probes) holds the time
+    and takes C(agent_name), C(probe_room_prefix), C(probe_id), and C(listen), with which somebody joins the agent to
+    hear it, if it comes. The record's extra key C(probes) holds the time
     windows (since, until, what) in which what happens is our own doing.
     """
     try:
@@ -156,7 +160,8 @@ def _probe(api: Api, options: Mapping[str, Any], deadline_s: float, cold_start_s
         return not_run(f"another probe runs in {running}, and two would disturb each other", deadline_s, cold_start_s)
     began = time.time()
     scale = deadline_s / DEADLINE_S
-    first, retry = _watch_a_room(api, options, prefix, deadline_s, scale), None
+    listen = bool(options.get("listen"))
+    first, retry = _watch_a_room(api, options, prefix, deadline_s, scale, listen=listen), None
     slow = first.joined_after_s is not None and first.joined_after_s > cold_start_s
     if slow:
         retry = _watch_a_room(api, options, prefix, cold_start_s, scale)
@@ -179,6 +184,8 @@ def _probe(api: Api, options: Mapping[str, Any], deadline_s: float, cold_start_s
         ready_after_s=first.ready_after_s,
         audible=first.audible,
         audible_after_s=first.audible_after_s,
+        heard=first.heard,
+        heard_after_s=first.heard_after_s,
         left_again=first.left_again,
         limit_reached=first.limit_reached,
         path=first.path,
@@ -212,14 +219,17 @@ def _our_rooms(api: Api, prefix: str) -> list[tuple[str, float]]:
     return [(room["name"], now - room["created_at"]) for room in rooms if ours.fullmatch(room["name"])]
 
 
-def _watch_a_room(api: Api, options: Mapping[str, Any], prefix: str, seconds: float, scale: float) -> Watch:
+def _watch_a_room(
+    api: Api, options: Mapping[str, Any], prefix: str, seconds: float, scale: float, *, listen: bool = False
+) -> Watch:
     """Try one room for C(seconds), and remove it; what broke off the watching becomes a limit."""
-    watch = Watch(room=f"{prefix}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}")
+    room = f"{prefix}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
+    watch = Watch(room, listened=listen)
     probe_id = str(options.get("probe_id") or "")
     dispatch = {
         "agent_name": options.get("agent_name") or "",
-        # For the agent's code: it may answer a probe without calling back, see the collection's documentation.
-        "metadata": json.dumps({"probe": True, "probe_id": probe_id, "no_callback": True}),
+        # For the agent's code: to a probe it need not speak, nor call back, see docs/examples.
+        "metadata": json.dumps({"probe": "audible" if listen else True, "probe_id": probe_id, "no_callback": True}),
         "attributes": {"probe": "1"},
     }
     try:
@@ -257,10 +267,31 @@ def _watch(api: Api, watch: Watch, dispatch: Mapping[str, Any], seconds: float, 
         if watch.gone:
             watch.limits.insert(0, "the probe's room was gone before its time")
     ready_by = time.monotonic() + READY_S * scale
-    while not watch.complete() and time.monotonic() < ready_by:
-        time.sleep(pause)
-        look(api, watch, began)
+    listener = None
+    if watch.listened and watch.joined_after_s is not None:
+        listener = Listener(*api.way_in(watch.room, IDENTITY))
+    try:
+        while not watch.complete() and time.monotonic() < ready_by:
+            time.sleep(pause)
+            look(api, watch, began)
+            _note_hearing(watch, listener, began)
+    finally:
+        if listener:
+            listener.close()
     look_at_dispatches(api, watch)
+
+
+def _note_hearing(watch: Watch, listener: Listener | None, began: float) -> None:
+    """Note whether the agent was heard so far; it is not known where our own listening failed."""
+    if listener is None:
+        return
+    if listener.why_not:
+        watch.listened, watch.heard = False, None
+        note(watch, listener.why_not)
+        return
+    watch.heard = listener.heard_at is not None
+    if listener.heard_at is not None:
+        watch.heard_after_s = round(listener.heard_at - began, 2)
 
 
 def _dispatch_again(api: Api, watch: Watch, dispatch: Mapping[str, Any], deadline: float) -> None:

@@ -174,6 +174,12 @@ class Api:
         """Withdraw a dispatch, which ends its job."""
         self._call(self._client.agent_dispatch.delete_dispatch(dispatch_id, room), deadline)
 
+    def way_in(self, room: str, identity: str) -> tuple[str, str]:
+        """Give the URL and a token for somebody who only listens in a room."""
+        grants = self._sdk.VideoGrants(room_join=True, room=room, can_publish=False, can_publish_data=False)
+        token = self._sdk.AccessToken(self._key, self._secret).with_identity(identity).with_grants(grants).to_jwt()
+        return f"ws{self._url[len('http') :]}", token
+
     async def _open(self) -> None:
         import aiohttp
 
@@ -207,7 +213,8 @@ class Api:
         if isinstance(exc, self._sdk.TwirpError):
             status = int(getattr(exc, "status", 0) or 0)
             reason = _CODES.get(exc.code) or _reason_of_status(status)
-            said = f"LiveKit answered {exc.code} (HTTP {status}): {exc.message}"
+            # A token that LiveKit does not take is answered in plain text, which its client drops.
+            said = f"LiveKit answered {exc.code} (HTTP {status}): {exc.message}" if exc.message else f"HTTP {status}"
         elif isinstance(exc, (OSError, ssl.SSLError)) or type(exc).__module__.startswith("aiohttp"):
             reason, said = "unavailable", f"LiveKit could not be reached: {exc}"
         elif type(exc).__name__ == "DecodeError":

@@ -4,7 +4,8 @@
 """Asks for the agent in the room where a person waits (CreateDispatch), and watches whether it comes.
 
 It harms nobody: an agent that is in the room, or on its way, is left alone, and what was asked for in vain is
-withdrawn, so that no second agent comes later.
+withdrawn, so that no second agent comes later. An accepted job is listed only seconds later (see room_watch), so that
+a dispatch that is younger is waited for, and one whose agent came is never withdrawn: that would end the agent.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.layers.client imp
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record
 from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import (
+    LISTED_AFTER_S,
     LOOK_S,
     Watch,
     accepted_after_s,
@@ -58,6 +60,9 @@ def redispatch(options: Mapping[str, Any], deadline_s: float, cold_start_s: floa
             where = f" in {options['room']}" if options.get("room") else ""
             return Outcome(False, f"Nobody waits alone{where}, so there is nobody to ask an agent for.", "")
         name, joined_at = waiting
+        _let_jobs_be_listed(api, name)
+        if _waiting(api, {**options, "room": name}) is None:
+            return Outcome(False, f"The person in {name} waits no more.", name)
         if _taken_since(api, name, joined_at):
             summary = f"A worker accepted a job for {name} since the person joined: the agent is on its way."
             return Outcome(False, summary, name)
@@ -85,6 +90,13 @@ def _waiting(api: Api, options: Mapping[str, Any]) -> tuple[str, float] | None:
     ]
     waiting = [(str(room["name"]), since(room)) for room in rooms if is_waiting(room)]
     return min(waiting, key=lambda item: item[1], default=None)
+
+
+def _let_jobs_be_listed(api: Api, room: str) -> None:
+    """Wait until the room's newest dispatch is so old that its job, if it has one, is listed."""
+    newest = max((item["created_at"] for item in api.dispatches(room, time.monotonic() + LOOK_S)), default=0.0)
+    age_s = time.time() + (api.clock_offset_ms or 0) / 1000 - newest
+    time.sleep(min(max(0.0, LISTED_AFTER_S - age_s), LISTED_AFTER_S))
 
 
 def _taken_since(api: Api, room: str, joined_at: float) -> bool:
@@ -137,7 +149,7 @@ def _ask_and_watch(api: Api, options: Mapping[str, Any], room: str, deadline_s: 
 
 
 def _look_at_ours(api: Api, watch: Watch, ours: str) -> None:
-    """See what became of our dispatch; without a job by now it is withdrawn, lest a second agent comes later."""
+    """See what became of our dispatch; in vain so far, it is withdrawn, lest a second agent comes later."""
     end = time.monotonic() + LOOK_S
     try:
         mine = [item for item in api.dispatches(watch.room, end) if item["id"] == ours]
@@ -146,7 +158,7 @@ def _look_at_ours(api: Api, watch: Watch, ours: str) -> None:
         return
     watch.accepted = watch.joined_after_s is not None or any(item["jobs"] for item in mine)
     watch.accepted_after_s = accepted_after_s(mine)
-    if not any(item["jobs"] for item in mine):
+    if not watch.accepted:
         with contextlib.suppress(LiveKitError):
             api.delete_dispatch(ours, watch.room, end)
 

@@ -255,7 +255,9 @@ def _flaps(signals: Mapping[str, Any]) -> bool:
     """Whether an agent that came did not stay, or came late and did not come to the second room."""
     late = (signals.get("joined_after_s") or 0.0) > (signals.get("cold_start_s") or 0.0)
     by_probe = signals.get("source") == "probe"
-    return bool(signals.get("left_again")) or (by_probe and late and signals.get("retry_joined_after_s") is None)
+    # To leave a probe's room is what an agent is asked to.
+    left = bool(signals.get("left_again")) and not by_probe
+    return left or (by_probe and late and signals.get("retry_joined_after_s") is None)
 
 
 def verified(found: Remediation, seen: Proof, *, last: bool) -> Remediation:

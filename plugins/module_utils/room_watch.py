@@ -1,11 +1,11 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watches one room for an agent, look by look, and notes how far it comes: accepted, joined, ready, audible.
+"""Watches one room for an agent, look by look, and notes how far it comes: accepted, joined, ready, audible, heard.
 
 Only the list of participants proves that an agent joined; of a dispatch, the only trustworthy news is that no job was
-accepted, and when one was (read in livekit-server's sources). Audible means that the server sees an audio track of the
-agent; whether there is any sound in it is not measured.
+accepted, and when one was (seen of livekit-server 1.13). Even that is late: see L(LISTED_AFTER_S). Audible means that
+the server sees an audio track of the agent, heard that sound in it was received.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Ap
 
 # How long one look may take.
 LOOK_S = 10.0
+# livekit-server lists a job only when it has asked all its nodes for workers, which it does anew once a minute, and
+# whenever a worker registers. That takes 5 s, in which an agent that is in the room already has no job.
+LISTED_AFTER_S = 6.0
 _READY_STATES = ("listening", "thinking", "speaking")
 
 
@@ -34,6 +37,9 @@ class Watch:
     ready_after_s: float | None = None
     audible: bool | None = None
     audible_after_s: float | None = None
+    listened: bool = False
+    heard: bool | None = None
+    heard_after_s: float | None = None
     path: int | None = None
     second_dispatch: str | None = None
     watched_s: float = 0.0
@@ -51,8 +57,9 @@ class Watch:
         return False if self.watched_s >= seconds and not self.gone else None
 
     def complete(self) -> bool:
-        """Whether there is nothing more to wait for: the agent is ready and audible, or has left again."""
-        return self.left_again is not False or bool(self.ready and self.audible)
+        """Whether there is nothing more to wait for: the agent is as far as it is watched, or has left again."""
+        heard = self.heard or not self.listened
+        return self.left_again is not False or bool(self.ready and self.audible and heard)
 
 
 def look(api: Api, watch: Watch, began: float) -> bool:

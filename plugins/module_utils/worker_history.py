@@ -144,8 +144,8 @@ def _through(life: Sequence[Entry], moments: Moments, frame: Frame) -> str | Non
     times = [begin, *(at for at in map(_at, life) if begin < at < end), end]
     states = {_state(life, at, frame) for at in times}
     if frame.up is False:
-        # Power may fail without a last line.
-        states = {"stopped" if state == "registered" else state for state in states}
+        # Power may fail without a last line, and what never ran before has none.
+        states = {"stopped" if state in (None, "registered") else state for state in states}
     return states.pop() if len(states) == 1 else None
 
 
@@ -207,23 +207,26 @@ def _identity(life: Iterable[Entry]) -> dict[str, Any]:
 
 def _capacity(worker: Sequence[Entry], moments: Moments, frame: Frame) -> dict[str, Any]:
     """Return whether the worker was full when it was wanted, and whether it was so only for seconds."""
-    phases: list[tuple[float, float]] = []
+    phases: list[tuple[float, float, bool]] = []
     begin: float | None = None
     for entry in [*worker, {"kind": "end", "at": rfc3339(frame.run_start)}]:
         at = _at(entry)
         if entry["kind"] == "full":
             begin = at if begin is None else begin
         elif begin is not None and (entry["kind"] in ("below", "end") or _STATES.get(entry["kind"])):
-            phases.append((begin, at))
+            phases.append((begin, at, entry["kind"] == "end"))
             begin = None
     covered = [phase for phase in phases if phase[0] <= moments[0] and moments[1] <= phase[1]]
     touched = [phase for phase in phases if phase[0] <= moments[1] and moments[0] <= phase[1]]
-    lengths = [end - begin for begin, end in covered]
+    lengths = [phase[1] - phase[0] for phase in covered]
     known = frame.trusted and _speaks(worker)
+    briefly = max(lengths) < BRIEF_S if lengths else False if known else None
+    # How long it will have been full is not known while it is.
+    goes_on = any(phase[2] for phase in covered)
     return {
         "worker_full_at_attempt": True if covered else None if touched or not known else False,
         "worker_full_s": round(max(lengths), 1) if lengths else 0.0 if known else None,
-        "worker_briefly_full": max(lengths) < BRIEF_S if lengths else False if known else None,
+        "worker_briefly_full": None if briefly and goes_on else briefly,
     }
 
 

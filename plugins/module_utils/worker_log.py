@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a line of an agent worker's log, or of livekit-server's, tells. Pure; where lines come from is not known here.
 
-The strings are those of livekit-agents 1.7 (Python), agents-js and livekit-server, read in their sources; older
-versions differ in the fields, not in the sentences.
+The strings are those of livekit-agents 1.7 and 1.8 (Python) and livekit-server 1.13, which the tests run, and of
+agents-js, read in its sources; older versions differ in the fields, not in the sentences.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ def worded(text: str) -> str:
         return clip(text, TEXT_LIMIT)
     if not isinstance(line, dict):
         return clip(text, TEXT_LIMIT)
-    message = str(line.get("message") or line.get("msg") or "")
+    # livekit-agents 1.8 repeats the traceback in the message.
+    message = str(line.get("message") or line.get("msg") or "").partition("\n")[0]
     causes = (_last_line(line.get(name)) for name in ("error", "err", "exc_info"))
     parts = [part for part in (message, next(filter(None, causes), "")) if part]
     return clip(": ".join(parts) or text, TEXT_LIMIT)

@@ -15,7 +15,8 @@ description:
   - B(This is intrusive.) It wakes a sleeping agent, so that its sleep can no longer be examined, and it runs the
     agent's entrypoint, which may call back, and may cost agent minutes. Gather all other evidence first.
   - The job's metadata is a JSON object with C(probe) set to true, C(probe_id), and C(no_callback) set to true, so that
-    the agent's code may tell a probe from a user, and leave at once.
+    the agent's code may tell a probe from a user, and leave at once. With O(listen), C(probe) is C(audible) instead.
+    See C(docs/examples) in the collection for an agent that knows both.
   - A third of the deadline after the room's creation, if no worker has accepted a job, it asks again by
     C(CreateDispatch), which tells a lost dispatch from a missing worker.
   - If an agent joined, but only after O(cold_start), a second room is tried, which tells a cold start from a slow
@@ -24,6 +25,7 @@ description:
 author: voiceops.livekit contributors (@voiceops)
 requirements:
   - livekit-api >= 1.2 on the host that runs the module, which is meant to be the controller
+  - livekit (the realtime SDK) there as well, only for O(listen)
 options:
   gathered:
     description: The evidence records of other layers, which the fact that is set keeps beside this one.
@@ -61,6 +63,12 @@ options:
       - Rooms that earlier probes left are removed when they are older than ten minutes.
     type: str
     default: zz-probe-
+  listen:
+    description:
+      - Join the agent, once it is in the room, and listen whether it can be heard. Only that proves the way of sound.
+      - The agent may greet who joins, which costs what its speaking costs.
+    type: bool
+    default: false
   probe_id:
     description: Identifies this run's probes in the job's metadata.
     type: str
@@ -183,17 +191,27 @@ record:
           type: float
         audible:
           description: >-
-            Whether an audio track of the agent is published, as the server sees it. Whether there is sound in it is not
-            measured.
+            Whether an audio track of the agent is published, as the server sees it. See RV(record.signals.heard) for
+            sound.
           returned: always
           type: bool
         audible_after_s:
           description: Seconds from the room's creation to that.
           returned: always
           type: float
+        heard:
+          description: >-
+            Whether sound of the agent was received; V(null) without O(listen), or if listening itself failed.
+          returned: always
+          type: bool
+        heard_after_s:
+          description: Seconds from the room's creation to that, which the listener's joining delays.
+          returned: always
+          type: float
         level:
           description: >-
-            How far the agent came, V(none), V(accepted), V(joined), V(ready) or V(audible); V(null) without a test.
+            How far the agent came, V(none), V(accepted), V(joined), V(ready), V(audible) or V(heard); V(null) without a
+            test.
           returned: always
           type: str
         left_again:
@@ -285,6 +303,7 @@ def main() -> None:
             "deadline": {"type": "float", "default": 90},
             "cold_start": {"type": "float", "default": 10},
             "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
+            "listen": {"type": "bool", "default": False},
             "probe_id": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

@@ -259,7 +259,8 @@ ansible_facts:
               returned: always}
             dispatch_deployments: {description: "The deployments that they ask for, '' for production.", type: list,
               returned: always}
-            jobs: {description: "Jobs of these dispatches that a worker accepted.", type: int, returned: always}
+            jobs: {description: "Jobs of these dispatches that a worker accepted; None if that is not listed yet.",
+              type: int, returned: always}
             jobs_before_person: {description: "All these jobs are older than the stay of the person who waits; None if
               there are none, or nobody waits.", type: bool, returned: always}
             credentials_accepted: {description: "LiveKit accepted the API key and secret; None if it could not be
@@ -584,7 +585,7 @@ ansible_facts:
               always}
             worker_full_s: {description: "Seconds for which it was.", type: float, returned: always}
             worker_briefly_full: {description: "These were fewer than 15, as one accepted job makes it that is not
-              started yet.", type: bool, returned: always}
+              started yet; None while it is full and has not been for so long.", type: bool, returned: always}
             worker_idle_at_attempt: {description: "It had got no job since its start; None if it had, for that may
               have ended.", type: bool, returned: always}
             worker_jobs_received: {description: "Job requests in the attempt's span, ours left out; 0 only if one

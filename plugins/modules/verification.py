@@ -43,7 +43,8 @@ verified:
   returned: success
   type: str
 level:
-  description: How far it came, V(none), V(accepted), V(joined), V(ready) or V(audible); V(null) if there was no test.
+  description: >-
+    How far it came, V(none), V(accepted), V(joined), V(ready), V(audible) or V(heard); V(null) without a test.
   returned: success
   type: str
 state:

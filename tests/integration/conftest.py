@@ -19,11 +19,15 @@ import pytest
 import yaml
 from bank.cases import Case, find
 from integration.real_pi_running import RealLab
-from parts import LeftOutError
+from parts import LeftOutError, Part
+from parts.agent import AGENT
 from parts.debian import PI
+from parts.go import SERVER
 from realpi.pi import Pi, booted
 
 from lab.scenario import SCENARIOS
+
+from .real_running import Real, Unit
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK_TIMEOUT_S = 180
@@ -203,3 +207,32 @@ def play_on(play_role: Callable[..., tuple[Play, Any]]) -> Callable[..., tuple[P
         return play_role(running.lab, role, "pi-hub", "-i", inventory, **variables)
 
     return play
+
+
+def _part(part: Part) -> Path:
+    try:
+        return part.made()
+    except LeftOutError as problem:
+        pytest.skip(str(problem))
+
+
+@pytest.fixture(scope="session")
+def agent_python() -> Path:
+    """The Python that has livekit-agents, and LiveKit's realtime SDK."""
+    return _part(AGENT) / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def real(agent_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    """A real livekit-server, and what tests start against it."""
+    server = _part(SERVER) / "livekit-server"
+    running = Real(tmp_path_factory.mktemp("real"), server, agent_python)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def start_worker(real: Real) -> Iterator[Callable[..., Unit]]:
+    """Start workers that end with the test, see L(Real.worker)."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *args, **env: stack.enter_context(real.worker(*args, **env))

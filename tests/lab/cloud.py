@@ -31,7 +31,7 @@ from lab.cloud_agent import INACTIVE, CloudAgent
 from lab.cloud_agent_service import AgentService
 from lab.cloud_clock import Clock, shifted
 from lab.cloud_rooms import Rooms
-from lab.cloud_twirp import TwirpError
+from lab.cloud_twirp import RefusedTokenError, TwirpError
 from lab.sessions import KEY_HEADER
 from lab.state import LabState, Scenario
 
@@ -86,15 +86,18 @@ class Cloud:
         fault = self._fault(method)
         if fault and not fault["hangs"]:
             raise TwirpError(fault["code"], fault["msg"], fault["status"])
-        scheme, _unused, token = request.headers.get("Authorization", "").partition(" ")
+        given = request.headers.get("Authorization", "")
+        if not given:
+            return {}
+        scheme, _unused, token = given.partition(" ")
         if scheme != "Bearer":
-            raise TwirpError("unauthenticated", "no authorization token provided")
+            raise RefusedTokenError("invalid authorization header. Must start with Bearer ")
         try:
             claims = cloud_jwt.verify(token, self._state.api_key, self._state.api_secret, self.clock.now())
         except cloud_jwt.TokenError as error:
-            raise TwirpError("unauthenticated", str(error)) from error
+            raise RefusedTokenError(str(error)) from error
         if self._refuses:
-            raise TwirpError("unauthenticated", f"invalid API key: {claims['iss']}")
+            raise RefusedTokenError(f"invalid API key: {claims['iss']}")
         return claims
 
     def _fault(self, method: str) -> dict[str, Any] | None:
@@ -232,6 +235,8 @@ async def _twirp(request: web.Request) -> web.Response:
             raise TwirpError("bad_route", f'no handler for path "{request.path}"')
         method = METHODS[path]
         claims = cloud.admit(request, path.rpartition("/")[2])
+        if not claims:
+            raise TwirpError("unauthenticated", "permissions denied")
         await cloud.hang(path.rpartition("/")[2])
         message = await cloud_twirp.read(request, method.request)
         if not method.allowed(claims, message):
@@ -247,6 +252,8 @@ async def _validate(request: web.Request) -> web.Response:
     """Say whether a token lets its bearer join, as livekit-server does (rtcservice.go), in plain text."""
     try:
         claims = request.app[_CLOUD].admit(request, "validate")
+        if not claims:
+            raise TwirpError("unauthenticated", "no permissions to access the room")
         if claims.get("video", {}).get("roomJoin") is not True:
             raise TwirpError("unauthenticated", "permissions denied")
     except TwirpError as error:

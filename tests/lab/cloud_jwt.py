@@ -17,7 +17,7 @@ LEEWAY = 60.0
 
 
 class TokenError(ValueError):
-    """A token that is not accepted; the message says why and holds nothing of the token but its issuer."""
+    """A token that is not accepted; the message is what LiveKit answers, which holds the whole token."""
 
 
 def sign(claims: dict[str, Any], secret: str) -> str:
@@ -43,19 +43,19 @@ def verify(token: str, api_key: str, secret: str, now: float) -> dict[str, Any]:
     if claims.get("iss") != api_key:
         raise TokenError(f"invalid API key: {claims.get('iss')}")
     if not hmac.compare_digest(given, _signature(body, secret)):
-        raise TokenError("invalid token: error in cryptographic primitive")
-    _check_times(claims, now)
+        raise TokenError(f"invalid token: {token}, error: token signature is invalid: signature is invalid")
+    _check_times(token, claims, now)
     return claims
 
 
-def _check_times(claims: dict[str, Any], now: float) -> None:
+def _check_times(token: str, claims: dict[str, Any], now: float) -> None:
     expires, begins = claims.get("exp"), claims.get("nbf", 0)
     if not isinstance(expires, int | float) or not isinstance(begins, int | float):
         raise TokenError("invalid authorization token")
     if now > expires + LEEWAY:
-        raise TokenError("invalid token: token is expired (exp)")
+        raise TokenError(f"invalid token: {token}, error: token has invalid claims: token is expired")
     if now < begins - LEEWAY:
-        raise TokenError("invalid token: token not valid yet (nbf)")
+        raise TokenError(f"invalid token: {token}, error: token has invalid claims: token is not valid yet")
 
 
 def _signature(body: str, secret: str) -> bytes:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The stand-in cloud's rooms: participants, dispatches, and what LiveKit's RoomService and AgentDispatchService answer.
 
-Where the open source server is known it is followed: a room made without agents gets one dispatch with an empty name;
-a dispatch for a name that no worker has is kept and gets no job; a job stays JS_RUNNING whatever becomes of it.
+Where the open source server is known it is followed, see tests/integration/test_real_server_answers.py: a room made
+without agents gets one dispatch with an empty name; a dispatch for a name that no worker has is kept and gets no job; a
+job stays JS_RUNNING whatever becomes of it.
 """
 
 from __future__ import annotations
@@ -53,8 +54,6 @@ class Rooms:
 
     def create(self, request: room.CreateRoomRequest) -> models.Room:
         """Make a room, or give the one that there is; only a new one gets its agents dispatched."""
-        if not request.name:
-            raise TwirpError("invalid_argument", "name is required")
         known = self._rooms.get(request.name)
         if known is None:
             self.made += 1
@@ -87,7 +86,7 @@ class Rooms:
         """Give one of those in a room."""
         known = self._room(request.room)
         if request.identity not in known.participants:
-            raise TwirpError("not_found", "participant does not exist")
+            raise _missing("participant does not exist")
         return known.participants[request.identity]
 
     def remove(self, request: room.RoomParticipantIdentity) -> room.RemoveParticipantResponse:
@@ -112,7 +111,7 @@ class Rooms:
         """Take a dispatch back; its agent leaves a little later."""
         known = self._room(request.room)
         if request.dispatch_id not in known.dispatches:
-            raise TwirpError("not_found", "dispatch does not exist")
+            raise _missing("dispatch ID not found")
         dispatch = known.dispatches.pop(request.dispatch_id)
 
         def leave(_at: float) -> None:
@@ -124,7 +123,7 @@ class Rooms:
 
     def _room(self, name: str) -> _Room:
         if name not in self._rooms:
-            raise TwirpError("not_found", "requested room does not exist")
+            raise _missing("requested room does not exist")
         return self._rooms[name]
 
     def _dispatch(
@@ -246,6 +245,11 @@ def _participant(identity: str, kind: str, at: float, state: str = "ACTIVE") -> 
 
 def _track(kind: str, source: str, muted: bool) -> models.TrackInfo:
     return models.TrackInfo(sid=_new_id("TR"), type=kind, source=source, muted=muted)
+
+
+def _missing(what: str) -> TwirpError:
+    """Say that something is not there as livekit-server does, whose nodes tell each other so first."""
+    return TwirpError("not_found", f"twirp error unknown: {what}")
 
 
 def _new_id(prefix: str) -> str:

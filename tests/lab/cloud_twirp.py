@@ -54,6 +54,17 @@ class TwirpError(Exception):
         return web.json_response({"code": self.code, "msg": self.msg}, status=self.status)
 
 
+class RefusedTokenError(TwirpError):
+    """What LiveKit says of a token that it does not take: before Twirp comes to it, and so in plain text."""
+
+    def __init__(self, msg: str) -> None:
+        super().__init__("unauthenticated", msg)
+
+    def response(self) -> web.Response:
+        """The error as livekit-server sends it."""
+        return web.Response(text=self.msg, status=self.status)
+
+
 async def read(request: web.Request, kind: type[_M]) -> _M:
     """Give the request's message; raises C(TwirpError) for a body or a content type that Twirp refuses."""
     body = await request.read()

@@ -9,11 +9,12 @@ import os
 import sys
 
 from parts import LeftOutError
+from parts.agent import AGENT
 from parts.controllers import NEWEST, OLDEST
 from parts.debian import PI
 from parts.go import LK, SERVER
 
-PARTS = (OLDEST, NEWEST, PI, SERVER, LK)
+PARTS = (OLDEST, NEWEST, PI, AGENT, SERVER, LK)
 
 
 def main() -> int:

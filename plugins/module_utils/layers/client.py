@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.voiceops.livekit.plugins.module_utils import client_access
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
+from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import LISTED_AFTER_S
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, rfc3339, window
 
 SIGNALS: dict[str, str] = {
@@ -46,7 +47,7 @@ SIGNALS: dict[str, str] = {
     "dispatches": "int: agent dispatches of the room; None if they could not be listed.",
     "dispatch_names": "list: the agent names that they ask for, '' for automatic dispatch.",
     "dispatch_deployments": "list: the deployments that they ask for, '' for production.",
-    "jobs": "int: jobs of these dispatches that a worker accepted.",
+    "jobs": "int: jobs of these dispatches that a worker accepted; None if that is not listed yet.",
     "jobs_before_person": "bool: all these jobs are older than the stay of the person who waits; None if there are "
     "none, or nobody waits.",
     "credentials_accepted": "bool: LiveKit accepted the API key and secret; None if it could not be asked.",
@@ -243,7 +244,8 @@ def examine(
     if is_waiting(chosen):
         signals.update(_told_by_waiting(chosen, rooms, now))
     if dispatches is not None:
-        signals.update(_told_by_dispatches(dispatches, since(chosen) if is_waiting(chosen) else None))
+        theirs = now + (offset_ms or 0) / 1000
+        signals.update(_told_by_dispatches(dispatches, since(chosen) if is_waiting(chosen) else None, theirs))
     return record(
         "client",
         _state(signals),
@@ -308,7 +310,9 @@ def _told_by_waiting(room: Room, rooms: list[Room], now: float) -> dict[str, Any
     }
 
 
-def _told_by_dispatches(dispatches: list[dict[str, Any]], waiting_since: float | None) -> dict[str, Any]:
+def _told_by_dispatches(dispatches: list[dict[str, Any]], waiting_since: float | None, now: float) -> dict[str, Any]:
+    """C(now) is on LiveKit's clock: of a dispatch that is a few seconds old no job is listed yet."""
+    young = any(not item["jobs"] and now - item["created_at"] < LISTED_AFTER_S for item in dispatches)
     jobs = [job for item in dispatches for job in item["jobs"]]
     began = [job["started_at"] for job in jobs if job["started_at"]]
     comparable = waiting_since is not None and jobs and len(began) == len(jobs)
@@ -316,7 +320,7 @@ def _told_by_dispatches(dispatches: list[dict[str, Any]], waiting_since: float |
         "dispatches": len(dispatches),
         "dispatch_names": [item["agent_name"] for item in dispatches],
         "dispatch_deployments": [item["deployment"] for item in dispatches],
-        "jobs": len(jobs),
+        "jobs": len(jobs) or (None if young else 0),
         "jobs_before_person": max(began) < waiting_since - EARLIER_S if waiting_since and comparable else None,
     }
 

@@ -67,7 +67,8 @@ SIGNALS = {
     "worker_project_host": "str: the host of the LiveKit server that it connects to",
     "worker_full_at_attempt": "bool: it was marked as full when the user tried",
     "worker_full_s": "float: seconds for which it was",
-    "worker_briefly_full": "bool: these were fewer than 15, as one accepted job makes it that is not started yet",
+    "worker_briefly_full": "bool: these were fewer than 15, as one accepted job makes it that is not started yet; None "
+    "while it is full and has not been for so long",
     "worker_idle_at_attempt": "bool: it had got no job since its start; None if it had, for that may have ended",
     "worker_jobs_received": "int: job requests in the attempt's span, ours left out; 0 only if one would be heard",
     "worker_said": "list: what its log tells of jobs in that span, such as pool_broken, rejected or crashed",
@@ -93,6 +94,7 @@ _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}")
 _LIFE_REACH_S = 180 * 86400.0
 _LIFE_LIMIT = 400
 _MOST_EVENTS = 30
+_MOST = 1e9
 _RESERVE_S = 0.3
 
 
@@ -225,13 +227,21 @@ def _http_signals(options: Mapping[str, Any], deadline: float) -> dict[str, Any]
         return {}
     if not isinstance(said, dict):
         return {}
-    load, jobs = said.get("worker_load"), said.get("active_jobs")
+    # A Python worker tells its protocol's version, leaves out what is nought, and counts jobs as 2.0.
+    nought = 0 if "protocol_version" in said else None
+    load, jobs = (_number(said.get(name, nought)) for name in ("worker_load", "active_jobs"))
     return {
         "worker_http_answers": True,
         "worker_type": str(said["worker_type"]) if said.get("worker_type") else None,
-        "worker_active_jobs": jobs if isinstance(jobs, int) and not isinstance(jobs, bool) else None,
-        "worker_load": float(load) if isinstance(load, (int, float)) and not isinstance(load, bool) else None,
+        "worker_active_jobs": None if jobs is None else int(jobs),
+        "worker_load": load,
     }
+
+
+def _number(value: Any) -> float | None:
+    """Give a number that JSON held; None for anything else, also for NaN and the infinite, which Python reads."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _MOST
+    return float(value) if is_number else None
 
 
 def _state(signals: Mapping[str, Any]) -> str:

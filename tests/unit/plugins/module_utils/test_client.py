@@ -210,6 +210,14 @@ def test_whom_a_repair_of_our_agent_might_cut_off(
     assert look(served_room, agent_name=wanted)["signals"]["served_by_agent"] == served
 
 
+@pytest.mark.parametrize(("age", "jobs"), [(4, None), (7, 0)])
+def test_that_nobody_took_the_job_is_known_only_some_seconds_after_it_was_asked_for(
+    age: float, jobs: int | None
+) -> None:
+    dispatch = {"id": "AD_1", "agent_name": "voice", "deployment": "", "created_at": NOW - age, "jobs": []}
+    assert look(room("r", someone()), [dispatch])["signals"]["jobs"] == jobs
+
+
 def test_dispatches_that_could_not_be_listed_are_not_none() -> None:
     assert look(room("r", someone()))["signals"]["dispatches"] is None
     assert look(room("r", someone()), [])["signals"]["dispatches"] == 0

@@ -186,11 +186,22 @@ def test_a_cold_first_start_is_a_repair_too() -> None:
     assert ending(after_acts("restart_agent"), slow)["verdict"] == "repaired"
 
 
-@pytest.mark.parametrize("changes", [{"left_again": True}, {"joined_after_s": 19.0}], ids=["left", "no second time"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"source": "waiting_room", "left_again": True}, {"joined_after_s": 19.0}],
+    ids=["left a person", "no second time"],
+)
 def test_an_agent_that_comes_once_and_not_again_is_no_proof(changes: dict[str, Any]) -> None:
     found = ending(after_acts("restart_agent"), HEALTHY_NOW | {"evidence": evidence({"dispatch": changes})})
     assert found["verdict"] == "needs_human"
     assert "An agent joined once, and not again" in found["because"][0]
+
+
+def test_an_agent_that_leaves_a_probes_room_as_it_is_asked_to_is_a_proof() -> None:
+    found = ending(
+        after_acts("restart_agent"), HEALTHY_NOW | {"evidence": evidence({"dispatch": {"left_again": True}})}
+    )
+    assert found["verdict"] == "repaired"
 
 
 def test_the_next_remedy_is_tried_only_if_the_cause_still_holds() -> None:

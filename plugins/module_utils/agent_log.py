@@ -54,6 +54,13 @@ _MISSING = (
     # What LiveKit's own plugins, and Django's settings, say.
     re.compile(rf"\b[Ss]et (?:the )?[\"'`]?({_NAME})[\"'`]? environment(?:al)? variable"),
 )
+# What validators of settings say over several lines: pydantic-settings, zod, and envalid.
+_MISSING_BELOW = (
+    re.compile(r"ValidationError: \d+ validation errors? for \w*(?:Settings|Config|Env)\w*((?:\n[^\n]*){1,60})"),
+    re.compile(rf"\"path\": \[\s*\"({_NAME})\"\s*\],\s*\"message\": \"(?:Required|[^\n]{{0,60}}received undefined)\""),
+    re.compile(rf"[Mm]issing environment variables:((?:\n\s*{_NAME}: [^\n]*){{1,30}})"),
+)
+_FIELD_REQUIRED = re.compile(r"^(\w+)\n\s+Field required", re.M)
 _CODE = re.compile(
     r"\b(P[1-6]\d{3}|ERR_NGROK_\d{1,5}|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENOSPC|EPIPE)\b"
 )
@@ -144,8 +151,16 @@ def _missing_names(lines: list[str]) -> list[str]:
             before = "\n".join(lines[max(0, number - _FRAMES_BEFORE) : number + 1])
             if not _FRAME.search(before) or _OF_ENVIRONMENT.search(before):
                 found += looked_up
+    found += _missing_below("\n".join(lines))
     names = [name for match in found for name in re.findall(r"[A-Z][A-Z0-9_]+", match)]
     return list(dict.fromkeys(names))
+
+
+def _missing_below(text: str) -> list[str]:
+    """Name what a validator misses on lines of their own; pydantic-settings tells a variable by its field's name."""
+    settings, zod, envalid = (pattern.findall(text) for pattern in _MISSING_BELOW)
+    listed = [name for block in envalid for name in re.findall(rf"({_NAME}): ", block)]
+    return [*(name.upper() for block in settings for name in _FIELD_REQUIRED.findall(block)), *zod, *listed]
 
 
 def _codes(lines: list[str]) -> list[str]:

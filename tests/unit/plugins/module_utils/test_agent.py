@@ -326,6 +326,31 @@ def test_names_that_a_log_misses(line: str, names: list[str]) -> None:
     assert read_log([line], EVER)["log_missing_names"] == names
 
 
+REQUIRED = "  Field required [type=missing, input_value={}, input_type=dict]"
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        (
+            ["ValidationError: 2 validation errors for Settings", "a_key", REQUIRED, "B_KEY", REQUIRED],
+            ["A_KEY", "B_KEY"],
+        ),
+        (["ValidationError: 1 validation error for Settings", "port", "  Input should be a valid integer"], []),
+        (["ValidationError: 1 validation error for SessionRequest", "user_id", REQUIRED], []),
+        (['"path": ["A_KEY"],', '"message": "Invalid input: expected string, received undefined"'], ["A_KEY"]),
+        (['"path": ["A_KEY"],', '"message": "String must contain at least 1 character"'], []),
+        (['"path": ["userId"],', '"message": "Required"'], []),
+        (
+            ["Missing environment variables:", "  A_KEY: undefined", "  B_KEY: Required", "===", "C_KEY: x"],
+            ["A_KEY", "B_KEY"],
+        ),
+    ],
+)
+def test_names_that_a_validator_misses_on_lines_of_their_own(lines: list[str], names: list[str]) -> None:
+    assert read_log(lines, EVER)["log_missing_names"] == names
+
+
 TRACEBACK = ["Traceback (most recent call last):", '  File "agent.py", line 12, in entrypoint', "KeyError: 'USER_NAME'"]
 IN_OS = ['  File "<frozen os>", line 679, in __getitem__']
 
@@ -355,6 +380,8 @@ def test_times_of_lines() -> None:
     assert line_time("2026-99-99T22:39:00Z") is None
 
 
-@pytest.mark.parametrize("piece", ["A_", "missing ", "KeyError: '", "status ", "Error", "required: A_B, ", "\\", "\"'"])
+@pytest.mark.parametrize(
+    "piece", ["A_", "missing ", "KeyError: '", "status ", "Error", "required: A_B, ", "\\", "\"'", '"path": ["A_B"],']
+)
 def test_no_line_is_slow_or_raises(piece: str) -> None:
     read_log([(piece * 4000)[:4000]] * 50, EVER)

@@ -8,10 +8,10 @@ export PYTHONPATH := $(CURDIR)/tests
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/installed system ## replay the incident on this machine and diagnose it
+demo: .venv/installed lab-system ## replay the incident on this machine and diagnose it
 	@tests/demo "$(SCENARIO)"
 
-demo-repair: .venv/installed system ## replay the incident, repair it and prove that
+demo-repair: .venv/installed lab-system ## replay the incident, repair it and prove that
 	@tests/demo "$(SCENARIO)" remediate -e voiceops_approve=true
 
 test: .venv/installed .venv/awx system parts ansible-units ## every test: units, integration, scenarios
@@ -29,7 +29,7 @@ preflight: .venv/installed ## ask of your own hosts what a diagnosis will need: 
 	@[ -n "$(INVENTORY)" ] || { echo "name your inventory, for example: make preflight INVENTORY=inventory/mine"; exit 2; }
 	@python -m pytest --quiet --no-header -rs --tb=short -p no:cacheprovider --force-ansible --ansible-inventory "$(INVENTORY)" tests/testinfra/preflight
 
-bench: .venv/installed system ## measure a diagnosis against an empty play, a script and a naive playbook
+bench: .venv/installed lab-system ## measure a diagnosis against an empty play, a script and a naive playbook
 	@python tests/bench/bench.py
 
 build: tarball ## the collection's tarball and wheel, into dist/
@@ -55,7 +55,7 @@ clean: ## remove what was made here
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 # --- what the targets above are made of ---
-.PHONY: system parts tarball ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansible-sanity ansible-units importer
+.PHONY: lab-system system parts tarball ruff mypy yamllint shellcheck ansible-lint docs-lint changelog-lint ansible-sanity ansible-units importer
 
 .venv/installed: requirements/dev.lock
 .venv-importer/installed: requirements/importer.lock
@@ -72,8 +72,11 @@ clean: ## remove what was made here
 	@python tests/awx_modules.py
 	@touch $@
 
+lab-system:
+	@tests/system-packages lab
+
 system:
-	@tests/system-packages
+	@tests/system-packages all
 
 parts: .venv/installed system
 	@python -m parts

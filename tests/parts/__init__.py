@@ -47,7 +47,7 @@ class Part:
         if self.folder.is_dir():
             return self.folder
         if self.lacks():
-            raise LeftOutError(f"{self.without} (it needs {', '.join(self.lacks())})")
+            raise LeftOutError(f"{self.without} (install {', '.join(self.lacks())}; CONTRIBUTING.md says which)")
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with (self.folder.parent / f".{self.name}.lock").open("w") as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)

@@ -21,7 +21,7 @@ def test_programs_and_files_that_are_missing_are_named(tmp_path: Path, monkeypat
     wanted = part("sh", "no-such-program", str(header))
 
     assert wanted.lacks() == ["no-such-program", str(header)]
-    with pytest.raises(LeftOutError, match=r"nothing runs against some \(it needs no-such-program, .*some\.h\)"):
+    with pytest.raises(LeftOutError, match=r"nothing runs against some \(install no-such-program, .*some\.h; "):
         wanted.made()
 
     header.touch()

@@ -85,7 +85,7 @@ TWIRP = "/twirp/livekit."
 AUTHORIZATIONS = {
     "right": lambda: f"Bearer {token()}",
     "none": lambda: "",
-    "no bearer": lambda: token(),
+    "no bearer": token,
     "no token": lambda: "Bearer nonsense",
     "other secret": lambda: f"Bearer {token('another-secret-0123456789abcdef0123')}",
     "other key": lambda: f"Bearer {token(iss='APIother')}",

@@ -47,7 +47,9 @@ def _candidates() -> Iterator[str]:
 
 def _runs(python: str) -> bool:
     # A shim of pyenv may stand on the PATH and not run.
-    return bool(python) and subprocess.run([python, "-c", ""], capture_output=True, timeout=30).returncode == 0
+    return (
+        bool(python) and not subprocess.run([python, "-c", ""], check=False, capture_output=True, timeout=30).returncode
+    )
 
 
 def _controller(name: str, without: str, python: Callable[[], str]) -> Part:

@@ -240,8 +240,8 @@ def booted(base: Path, folder: Path, *, size: str = "256m") -> Iterator[Pi]:
 def address_of(keeper: subprocess.Popen[bytes], folder: Path) -> str:
     """Wait for the keeper's line."""
     assert keeper.stdout is not None
-    ready, _, _ = select.select([keeper.stdout], [], [], UP_S)
-    line = keeper.stdout.readline() if ready else b""
+    readable = select.select([keeper.stdout], [], [], UP_S)[0]
+    line = keeper.stdout.readline() if readable else b""
     if not line:
         raise PiError(f"the Pi does not boot; its console said:\n{console(folder)}")
     address: str = json.loads(line)["address"]

@@ -69,6 +69,8 @@ def test_documented_defaults_are_those_of_the_module(role: Path) -> None:
         source = (PROJECT / f"plugins/modules/{named[1]}.py").read_text(encoding="utf-8")
         parameters = yaml.safe_load(source.split('"""')[1])["options"]
         for parameter, name in PASSED_ON.findall(task):
+            if parameter not in parameters:  # a key within one of them
+                continue
             assert documented[name].get("default") == parameters[parameter].get("default"), name
 
 

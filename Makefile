@@ -14,8 +14,9 @@ demo: .venv/installed lab-system ## replay the incident on this machine and diag
 demo-repair: .venv/installed lab-system ## replay the incident, repair it and prove that
 	@tests/demo "$(SCENARIO)" remediate -e voiceops_approve=true
 
+# Most tests wait for deadlines of the lab, so that one more of them than there are processors can run.
 test: .venv/installed .venv/awx system parts ansible-units ## every test: units, integration, scenarios
-	@python -m pytest --numprocesses auto --dist worksteal
+	@python -m pytest --numprocesses "$$(python -c 'import os; print((os.cpu_count() or 1) + 1)')" --dist worksteal
 
 scenarios: .venv/installed ## judge the bank of known answers, or your own: BANK=folder
 	@PYTHONPATH=tests:playbooks/collections python -m bank $(if $(BANK),"$(BANK)")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from realpi.pi import Pi
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import PROBE_SLACK_S
 from lab.sessions import KEY_HEADER
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class RealLab:
     pi: Pi
 
     def diagnose(self, user: str = "brad", *arguments: str, playbook: str = "diagnose.yml", **variables: Any) -> Play:
-        """Run a playbook with the Pi asked as C(user)."""
+        """Run a playbook with the Pi asked as C(user), when no call so far can be taken for a trace of its probes."""
+        began = time.time()
+        until(lambda: time.time() > began + PROBE_SLACK_S, "the calls are a while ago")
         return self.lab.play(playbook, "-i", str(self.inventory(user)), "-e", json.dumps(variables), *arguments)
 
     def heard(self) -> float:

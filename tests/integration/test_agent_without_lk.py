@@ -21,8 +21,9 @@ from lab.scenario import SCENARIOS
 from .conftest import Lab
 from .repairing import APPROVED, ASLEEP, DORMANT, acts, remediation, repair
 
-# Only what an lk before 2.17 does not tell makes these what they are expected to be.
+# Only what an old lk does not tell (of deployments' names one before 2.18) makes these what they are expected to be.
 OF_AN_OLD_LK = {
+    "deployments-that-an-old-lk-mixes",
     "forgotten-dispatch-old-lk",
     "forgotten-dispatch-old-lk-running",
     "named-agent-old-lk-running",

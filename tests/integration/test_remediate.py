@@ -315,7 +315,11 @@ def test_bad_input_is_named_and_nothing_is_done(
     [
         ({}, "VERIFIED: accepted 0.1 s, joined 0.", {"fault": 0, "inconclusive": 0}),
         ({"agent": DORMANT}, "NOT VERIFIED: no agent joined within 6 s", {"fault": 2, "inconclusive": 0}),
-        ({"credentials": "refused"}, "NOT KNOWN: LiveKit answered unauthenticated", {"fault": 0, "inconclusive": 2}),
+        (
+            {"credentials": "refused"},
+            "NOT KNOWN: HTTP 401; check voiceops_livekit",
+            {"fault": 0, "inconclusive": 2},
+        ),
     ],
     ids=["true", "false", "unknown"],
 )

@@ -140,6 +140,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     whole = readable is True and said_read.complete and dropped.complete and not sum(dropped.items)
     at, precision = attempt_moment(options.get("attempt"), now)
     around = max(precision, uncertainty)
+    up = {systemd.was_up(shown.properties, each + offset, each + offset) for each in (at - around, at + around)}
     frame = Frame(
         attempt=options.get("attempt"),
         run_start=now,
@@ -150,7 +151,8 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         heard=whole and covers and any(line["kind"] in ("starting", "registered", "job_received") for line in lines),
         server_heard=served is not None and readable is True and served.complete and covers and bool(served.items),
         active=systemd.is_active(shown.properties),
-        up=systemd.was_up(shown.properties, at - around + offset, at + around + offset),
+        # None if that changed within the precision of when the user tried.
+        up=up.pop() if len(up) == 1 else None,
     )
     status = shown.properties.get("ExecMainStatus", "")
     signals = {

@@ -72,7 +72,8 @@ def test_a_unit_that_crashes_again_and_again(boot, meet):
 
     assert verdict(play) == ("service_crash_loop", "fault")
     found = signals(play)
-    assert (found["crash_looping"], found["result"], found["disk_full"]) == (True, "exit-code", False)
+    # Its result is left out: systemd shows "success" for as long as the next start has not failed yet.
+    assert (found["crash_looping"], found["disk_full"]) == (True, False)
     assert (found["first_error"], found["restarts"] >= 3) == ("KeyError: 'DATABASE_URL'", True)
     assert "no earlier successful callback was logged" in limits(play)
 

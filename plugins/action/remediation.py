@@ -28,7 +28,7 @@ from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import 
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.ending import RENDERERS, show
 
 ARGUMENT_SPEC: dict[str, Any] = {
-    "step": {"type": "str", "choices": ["plan", "lock", "may", "acted", "proven", "heard", "end"], "required": True},
+    "step": {"type": "str", "choices": ["plan", "may", "acted", "proven", "heard", "end"], "required": True},
     "path": {"type": "path", "required": True},
     "artifacts": {"type": "path"},
     "state_dir": {"type": "path"},
@@ -113,9 +113,10 @@ class ActionModule(ActionBase):
         return ledger.Limits(self._seconds("cooldown"), self._args["per_hour"], self._args["per_day"])
 
     def _plan(self, _before: Remediation) -> Remediation:
-        """Make the plan; what the operator got wrong is told before anything is done."""
+        """Make the plan, and take the lock; what the operator got wrong is told before anything is done."""
         args = self._args
         self._limits()
+        self._seconds("lock_expires")
         ruleset = rules.load(args["rules_dir"], args["extra_rules_dir"])
         unknown = [name for name in args["allow"] if name not in ruleset.remedies]
         if unknown:
@@ -134,7 +135,8 @@ class ActionModule(ActionBase):
             check_mode=self._task.check_mode,
             based_on=based_on,
         )
-        return remediation.begin(self._incident, ruleset, start)
+        planned = remediation.begin(self._incident, ruleset, start)
+        return planned if planned["verdict"] else self._lock(planned)
 
     def _based_on(self) -> dict[str, Any]:
         """Return the incident that the operator named, if it is recent enough to be acted on."""

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The incident record: assembled from a run's findings, checked against its schema, written without ever losing data.
 
-For the controller only, since the check needs jsonschema. The shape is roles/report/files/incident.schema.json.
+For the controller only. The shape is roles/report/files/incident.schema.json; where jsonschema is missing, the record
+is written unchecked, and says so.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+try:
+    import jsonschema
+
+    HAS_JSONSCHEMA = True
+except ImportError:  # beside an ansible-core that was installed alone
+    HAS_JSONSCHEMA = False
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import whole_file
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, unknown
@@ -32,6 +40,10 @@ Renderer = Callable[[Incident], str]
 
 _ATTEMPT_KEYS = ("at", "source", "since", "until", "precision_s")
 _MAX_MESSAGE = 200
+_UNCHECKED = (
+    "The record was not checked against its schema, since the Python that runs Ansible lacks jsonschema: "
+    "install it with pip, as the collection's requirements.txt names it."
+)
 
 
 def incident_id(started_at: str, verdict_id: str, suffix: str) -> str:
@@ -70,6 +82,7 @@ def assemble(
     rules = schema()
     records, record_problems = _checked_records(evidence, rules)
     entries, entry_problems = _checked_timeline(timeline, rules)
+    unchecked = [] if HAS_JSONSCHEMA else [_UNCHECKED]
     return {
         "schema": SCHEMA_NAME,
         "incident_id": incident_id(started_at, str(verdict.get("id", "")), suffix or secrets.token_hex(2)),
@@ -82,7 +95,7 @@ def assemble(
         "timeline": entries,
         "clocks": _plain(clocks or {}),
         "remediation": None,
-        "problems": _sentences([*problems, *record_problems, *entry_problems]),
+        "problems": _sentences([*problems, *record_problems, *entry_problems, *unchecked]),
         "red_herrings": _sentences(red_herrings),
         "conflicts": _sentences(conflicts),
         "settings": _plain(settings or {}),
@@ -206,8 +219,8 @@ def _checked_timeline(
 
 
 def _errors(value: object, rules: Mapping[str, Any]) -> list[str]:
-    import jsonschema  # here, since the collection's modules are also imported where jsonschema is missing
-
+    if not HAS_JSONSCHEMA:
+        return []
     found = jsonschema.Draft202012Validator(rules).iter_errors(value)
     return [_sentence(error) for error in sorted(found, key=lambda error: [str(step) for step in error.absolute_path])]
 

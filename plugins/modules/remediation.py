@@ -30,14 +30,14 @@ requirements:
 options:
   step:
     description:
-      - V(plan) makes the plan from the fresh diagnosis in O(path).
-      - V(lock) takes the agent's lock, which names its holder and survives a killed run.
+      - V(plan) makes the plan from the fresh diagnosis in O(path). If there is anything to be done, it takes the
+        agent's lock, which names its holder and survives a killed run.
       - V(may) says whether O(remedy) may be done now, and notes that it is about to be.
       - V(acted) notes what the remedy's role did, V(proven) judges it by a fresh diagnosis.
       - V(heard) adds the agent's calls to the proof.
       - V(end) gives the lock back, writes the reports, and shows how the repair ended.
     type: str
-    choices: [plan, lock, may, acted, proven, heard, end]
+    choices: [plan, may, acted, proven, heard, end]
     required: true
   path:
     description: The folder of the incident that the fresh diagnosis wrote.

@@ -4,7 +4,9 @@
 """What a repair costs beyond a diagnosis and LiveKit's own time: C(python tests/bench/repair.py [--rounds N]).
 
 Each round replays the incident in a new lab, diagnoses it, and repairs it. LiveKit's own time in the repair are the
-second dispatch test, which nobody answers, and the pause between two looks at the agent that was restarted.
+second dispatch test, which nobody answers, the pause between two looks at the agent that was restarted, the silence
+after which the log of an agent that runs counts as read (LiveKit never ends it), and the start of the agent in the
+dispatch test that passes.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from bench import PROJECT, SCENARIO, tell
 from measure import Cost, median, run
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_watch import POLL_S
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers.agent import QUIET_S
 from lab import __main__ as lab_command
 
 AT_MOST_S = 5.0
@@ -42,10 +45,11 @@ def overhead(place: Path) -> Cost:
     finally:
         lab_command.down(place / "lab")
     record = json.loads((place / "artifacts" / "latest" / "incident.json").read_text(encoding="utf-8"))
-    ended = record["remediation"]["verdict"]
-    if ended != "repaired":
-        raise RuntimeError(f"the repair ended as {ended}: {' '.join(record['remediation']['because'])}")
-    livekits = float(lab["variables"]["voiceops_dispatch_deadline"]) + POLL_S
+    ended = record["remediation"]
+    if ended["verdict"] != "repaired":
+        raise RuntimeError(f"the repair ended as {ended['verdict']}: {' '.join(ended['because'])}")
+    unanswered = float(lab["variables"]["voiceops_dispatch_deadline"])
+    livekits = unanswered + POLL_S + QUIET_S + ended["after"]["audible_after_s"]
     diagnosis, repair = costs
     return Cost(repair.wall - diagnosis.wall - livekits, repair.cpu - diagnosis.cpu, repair.memory)
 

@@ -196,3 +196,30 @@ def test_a_secret_that_is_missing_is_set_from_the_vault_and_shown_nowhere(
     assert "the secret NEXT_APP_URL exists already: nothing was done" in str(remediation(play)["steps"])
     assert play.output.count("k3y-of-the-test") == 0
     assert "k3y-of-the-test" not in (play.artifacts / "latest" / "incident.json").read_text(encoding="utf-8")
+
+
+def test_what_could_not_be_written_down_is_followed_by_nothing(
+    lab: Callable[[Any], Lab], scenario: Callable[..., Path], tmp_path: Path
+) -> None:
+    running = lab(asleep(scenario, agent=STALE))
+    record = running.scratch / "artifacts" / "latest" / "incident.json"
+    asked = tmp_path / "asked"
+    lk = tmp_path / "lk"
+    # The record is lost while the agent is being restarted.
+    lk.write_text(
+        f"""#!/bin/sh
+echo "$@" >>'{asked}'
+case "$*" in *restart*) rm -f '{record}' ;; esac
+exec '{running.facts["variables"]["voiceops_lk"]}' "$@"
+""",
+        encoding="utf-8",
+    )
+    lk.chmod(0o755)
+
+    play = repair(running, *APPROVED, "-e", f"voiceops_lk={lk}")
+
+    assert play.returncode != 0, play.output
+    assert "cannot be kept" in play.output
+    calls = asked.read_text(encoding="utf-8").split("\n")
+    assert [line for line in calls if " restart" in line], calls
+    assert not [line for line in calls if " deploy " in line], calls

@@ -35,7 +35,7 @@ DOWN = {
 }
 AGENT = "project/agent"
 DONE = {"changed": True, "summary": "Started it.", "steps": [{"what": "systemctl start", "output": ["ok"]}]}
-STEPS = ("plan", "lock", "may", "acted", "proven", "end")
+STEPS = ("plan", "may", "acted", "proven", "end")
 
 
 def diagnosed(*changes: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def take(step: str, artifacts: Path, path: str, **options: Any) -> dict[str, Any
 def repaired(artifacts: Path, steps: tuple[str, ...] = STEPS, **options: Any) -> dict[str, Any]:
     """Take the steps of a new run as far as the playbook would; give its remediation."""
     path = recorded(artifacts)
-    needs = {"plan": "is_open", "lock": "is_open", "may": "go", "acted": "acted"}
+    needs = {"plan": "is_open", "may": "go", "acted": "acted"}
     rest = list(steps)
     while rest:
         step = rest.pop(0)
@@ -134,7 +134,6 @@ def test_a_run_that_goes_well(tmp_path: Path, shown: list[str]) -> None:
     ("killed_after", "left", "then"),
     [
         ("plan", [], ["helped"]),
-        ("lock", [], ["helped"]),
         ("may", ["started"], ["started", "helped"]),
         ("acted", ["started"], ["started", "helped"]),
         ("proven", ["helped"], ["helped", "helped"]),
@@ -155,13 +154,13 @@ def test_a_run_that_is_killed_after_any_step_leaves_what_the_next_one_can_go_on_
     assert incidents.validate(incidents.read(str(tmp_path / "latest"))) == []
     assert (killed["verdict"] is None) is (killed_after != "proven")
     assert outcomes(tmp_path) == left
-    assert len(locks(tmp_path)) == (killed_after != "plan")
+    assert len(locks(tmp_path)) == 1
 
     # A repair that had begun counts, whoever was killed over it.
     early = repaired(tmp_path)
     assert early["verdict"] == ("blocked" if left else "repaired")
     told = [step["what"] for step in early["steps"] if "The lock was taken over from run" in step["what"]]
-    assert [killed["run"] in each for each in told] == ([] if killed_after == "plan" else [True])
+    assert [killed["run"] in each for each in told] == [True]
     assert locks(tmp_path) == []
 
     later = repaired(tmp_path, cooldown="0s") if left else early
@@ -170,7 +169,7 @@ def test_a_run_that_is_killed_after_any_step_leaves_what_the_next_one_can_go_on_
 
 
 def test_a_run_that_is_alive_keeps_the_next_one_out(tmp_path: Path, shown: list[str]) -> None:
-    first = repaired(tmp_path, STEPS[:2])
+    first = repaired(tmp_path, STEPS[:1])
     second = repaired(tmp_path)
     assert (second["verdict"], second["steps"]) == ("blocked", [])
     assert f"Run {first['run']} of " in second["because"][0]
@@ -180,7 +179,6 @@ def test_a_run_that_is_alive_keeps_the_next_one_out(tmp_path: Path, shown: list[
 def test_a_run_that_lost_its_lock_meanwhile_does_not_act(tmp_path: Path, shown: list[str]) -> None:
     path = recorded(tmp_path)
     take("plan", tmp_path, path)
-    take("lock", tmp_path, path)
     (held,) = (tmp_path / "state").glob("*.lock")
     held.write_text(json.dumps({"run": "theirs", "host": "there", "since": rfc3339(time.time())}), encoding="utf-8")
     found = take("may", tmp_path, path)
@@ -204,7 +202,7 @@ def test_an_act_that_failed_counts_unless_it_is_certain_that_nothing_was_done(
     tmp_path: Path, shown: list[str], result: dict[str, Any], verdict: str, outcome: str, entries: list[str]
 ) -> None:
     path = recorded(tmp_path)
-    for step in ("plan", "lock", "may"):
+    for step in ("plan", "may"):
         take(step, tmp_path, path)
     take("acted", tmp_path, path, result=result, failure="it did not work")
     take("end", tmp_path, path)
@@ -216,7 +214,7 @@ def test_an_act_that_failed_counts_unless_it_is_certain_that_nothing_was_done(
 
 def test_a_host_that_could_not_be_reached_is_named(tmp_path: Path, shown: list[str]) -> None:
     path = recorded(tmp_path)
-    for step in ("plan", "lock", "may"):
+    for step in ("plan", "may"):
         take(step, tmp_path, path)
     take("acted", tmp_path, path, result={})
     assert incidents.read(path)["remediation"]["because"] == ["start_service failed: pi-hub could not be reached"]
@@ -225,7 +223,7 @@ def test_a_host_that_could_not_be_reached_is_named(tmp_path: Path, shown: list[s
 def test_what_is_secret_is_masked_before_it_is_written(tmp_path: Path, shown: list[str]) -> None:
     secret = "a-password-of-theirs"
     path = recorded(tmp_path)
-    for step in ("plan", "lock", "may"):
+    for step in ("plan", "may"):
         take(step, tmp_path, path)
     told = {**DONE, "steps": [{"what": "start", "output": [f"with {secret} in"]}]}
     take("acted", tmp_path, path, result=told, secrets=[secret])

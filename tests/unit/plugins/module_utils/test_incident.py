@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import incident as incidents
 from ansible_collections.voiceops.livekit.plugins.module_utils.incident import (
     assemble,
     incident_id,
@@ -45,6 +46,15 @@ def test_every_record_is_valid_and_survives_json(name: str) -> None:
     assert validate(incident) == []
     assert json.loads(json.dumps(incident)) == incident
     assert tuple(incident["evidence"]) == LAYERS
+
+
+def test_without_jsonschema_the_record_is_made_unchecked_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = assemble(**findings(suffix="aaaa"))
+    monkeypatch.setattr(incidents, "HAS_JSONSCHEMA", False)
+    unchecked = assemble(**findings(suffix="aaaa"))
+    (told,) = unchecked.pop("problems")
+    assert "lacks jsonschema: install it with pip" in told
+    assert (checked.pop("problems"), unchecked) == ([], checked)
 
 
 def test_the_schema_is_one() -> None:

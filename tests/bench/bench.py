@@ -10,6 +10,7 @@ seconds are this machine's; the ratios hold elsewhere too.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -39,7 +40,12 @@ def compare(rounds: int, place: Path) -> dict[str, Cost]:
     lab = lab_command.up(SCENARIO, place / "lab")
     try:
         (place / "empty.yml").write_text("- {hosts: localhost, gather_facts: false}\n", encoding="utf-8")
-        diagnose = ["ansible-playbook", "-i", "inventory/lab", "playbooks/diagnose.yml"]
+        # What the lab's inventory script would tell, as a file: its rival's inventory is one, and so is a user's.
+        (place / "variables.json").write_text(
+            json.dumps({**lab["variables"], "voiceops_lab_ssh": lab["ssh"]}), encoding="utf-8"
+        )
+        known = ["-i", "inventory/lab/hosts.yml", "-e", f"@{place}/variables.json"]
+        diagnose = ["ansible-playbook", *known, "playbooks/diagnose.yml"]
         passive = ["-e", "voiceops_dispatch_probe=never", "-e", f"voiceops_artifacts={place}/artifacts"]
         commands = {
             "an empty play": (["ansible-playbook", str(place / "empty.yml")], place),

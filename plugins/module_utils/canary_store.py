@@ -76,14 +76,14 @@ def read(folder: Path, agent: str, now: float) -> Kept:
 
 def write(folder: Path, agent: str, state: canary.State) -> None:
     """Keep the state. Raises OSError if it cannot be written."""
-    whole_file.write(state_path(folder, agent), json.dumps(state, indent=1) + "\n")
+    whole_file.write(state_path(folder, agent), json.dumps(state, indent=1) + "\n", whole_file.mode_of(folder))
 
 
 def append(folder: Path, agent: str, entry: Mapping[str, Any], most_bytes: int = MOST_BYTES) -> None:
     """Add a line to the history, whole even after one that was torn. Raises OSError if it cannot be written."""
     path = history_path(folder, agent)
     line = json.dumps(entry, ensure_ascii=True, separators=(",", ":")) + "\n"
-    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as stream:
+    with open(whole_file.open_shared(path), "r+b") as stream:
         size = stream.seek(0, os.SEEK_END)
         if size:
             stream.seek(-1, os.SEEK_END)
@@ -108,7 +108,7 @@ def history(folder: Path, agent: str) -> History:
 def _shorten(path: Path, most_bytes: int) -> None:
     """Keep the newest whole lines."""
     kept = path.read_bytes()[-most_bytes:].partition(b"\n")[2]
-    whole_file.write(path, kept.decode("utf-8", errors="replace"))
+    whole_file.write(path, kept.decode("utf-8", errors="replace"), whole_file.mode_of(path.parent))
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

@@ -73,7 +73,7 @@ def write(folder: Path, agent: str, entries: Iterable[Entry], now: float) -> Non
     """Replace the file at once, and keep the last 30 days. Raises OSError if it cannot be written."""
     path = path_of(folder, agent)
     kept = [entry for entry in entries if entry["at"] > now - KEEP_S]
-    whole_file.write(path, json.dumps(kept, indent=1))
+    whole_file.write(path, json.dumps(kept, indent=1), whole_file.mode_of(folder))
 
 
 def started(entries: Iterable[Entry], entry: Mapping[str, Any], now: float) -> list[Entry]:

@@ -90,7 +90,7 @@ def take(folder: Path, agent: str, mine: Holder, now: float, expires_s: float = 
             _create(path, mine)
             return Taken(True)
         if theirs.get("run") == mine["run"]:
-            whole_file.write(path, json.dumps(mine))
+            whole_file.write(path, json.dumps(mine), whole_file.mode_of(folder))
             return Taken(True)
         why = _why_stale(theirs, mine["host"], now, expires_s)
         if not why:
@@ -155,7 +155,7 @@ def _path(folder: Path, agent: str) -> Path:
 @contextlib.contextmanager
 def _alone(folder: Path, agent: str) -> Iterator[None]:
     """Keep other processes of this host out while the lock's file is read and changed."""
-    guard = os.open(folder / f".{slug(agent)}.guard", os.O_RDWR | os.O_CREAT, 0o600)
+    guard = whole_file.open_shared(folder / f".{slug(agent)}.guard")
     try:
         fcntl.flock(guard, fcntl.LOCK_EX)
         yield
@@ -167,7 +167,7 @@ def _create(path: Path, mine: Holder) -> None:
     """Make the lock's file with its content in one step; raises FileExistsError if another host was faster."""
     part = path.with_name(f".{path.name}.{mine['pid']}.part")
     try:
-        whole_file.write(part, json.dumps(mine))
+        whole_file.write(part, json.dumps(mine), whole_file.mode_of(path.parent))
         os.link(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -96,6 +96,7 @@ SETTINGS = {
     "service_host": "str: the inventory's name of the service's host",
     "service_unit": "str: the service's systemd unit",
     "tunnel_host": "str: the inventory's name of the tunnel's host",
+    "tunnel_unit": "str: ngrok's systemd unit there",
     "worker_host": "str: the inventory's name of the host of a worker that the team runs itself",
     "worker_unit": "str: its systemd unit",
 }

@@ -54,13 +54,20 @@ class UnitError(Exception):
     """The unit could not be changed; the text names it, what was said, and what to do about it."""
 
 
+class UnitRefusedError(UnitError):
+    """The unit could not be changed, and it is certain that nothing was done."""
+
+
 def change(unit: str, state: str, deadline: float, *, user: str = "USER", dry: bool = False) -> dict[str, Any]:
     """Bring C(unit) into C(state) (L(STATES)) by C(deadline), an absolute C(time.monotonic()); return what was done.
 
     The result has C(changed), C(summary), C(steps), C(before) and C(after). C(started) and C(reset) change nothing
     where the unit is up; C(dry) only predicts. Raises UnitError.
     """
-    before = _look(unit, deadline)
+    try:
+        before = _look(unit, deadline)
+    except UnitError as error:
+        raise UnitRefusedError(f"{error} Nothing was done; where it is no unit of systemd, start it by hand.") from None
     up = before["active_state"] in ("active", "reloading")
     if state != "restarted" and up:
         return _result(False, f"{unit} is up already ({before['sub_state']}).", [], before, before)
@@ -68,7 +75,13 @@ def change(unit: str, state: str, deadline: float, *, user: str = "USER", dry: b
     if dry:
         what = " && ".join(shlex.join(["sudo", "-n", "systemctl", *command]) for command in commands)
         return _result(True, f"Would {_DOING[state]} {unit}: {what}.", [], before, before)
-    steps = [_systemctl(command, unit, user, deadline) for command in commands]
+    steps: list[dict[str, Any]] = []
+    for command in commands:
+        try:
+            steps.append(_systemctl(command, unit, user, deadline))
+        except UnitRefusedError as error:
+            # By then something was done.
+            raise UnitError(str(error)) if steps else error from None
     after = _wait_until_steady(unit, deadline)
     return _result(True, f"{unit} is {after['active_state']} ({after['sub_state']}) now.", steps, before, after)
 
@@ -99,11 +112,11 @@ def _systemctl(command: list[str], unit: str, user: str, deadline: float) -> dic
         alone = ["systemctl", "--no-ask-password", *command]
         tried = _run(alone, unit, deadline)
         if tried is None:
-            raise UnitError(f"{unit}: no such program: systemctl: is this a host with systemd?")
+            raise UnitRefusedError(f"{unit}: no such program: systemctl: is this a host with systemd?")
         if done is None or tried.returncode == 0:
             argv, done = alone, tried
     if done.returncode != 0:
-        raise UnitError(_refusal(argv, unit, user, done))
+        raise _refusal(argv, unit, user, done)
     output = [redact(line) for line in (done.stdout + done.stderr).splitlines() if line.strip()][-LAST_LINES:]
     return {"at": rfc3339(at), "what": shlex.join(argv), "took_s": round(time.monotonic() - began, 1), "output": output}
 
@@ -119,14 +132,14 @@ def _run(argv: list[str], unit: str, deadline: float) -> Result | None:
     return done
 
 
-def _refusal(argv: list[str], unit: str, user: str, done: Result) -> str:
+def _refusal(argv: list[str], unit: str, user: str, done: Result) -> UnitError:
+    """What a command that failed said; refused if it is one of L(_REFUSALS), since a job that fails says otherwise."""
     said = " ".join(redact(done.stderr or done.stdout).split()) or f"it ended with {done.returncode}"
-    advice = next(
-        (text for pattern, text in _REFUSALS if re.search(pattern, said, re.I)), f"see systemctl status {unit}"
-    )
+    known = next((text for pattern, text in _REFUSALS if re.search(pattern, said, re.I)), "")
     command = shlex.join(argv[argv.index("systemctl") :])
-    advice = advice.format(unit=unit, user=user, command=command)
-    return f"{unit}: '{shlex.join(argv)}' was refused: {clip(said, 300).rstrip('.')}. What to do: {advice}."
+    advice = known.format(unit=unit, user=user, command=command) or f"see systemctl status {unit}"
+    told = f"{unit}: '{shlex.join(argv)}' was refused: {clip(said, 300).rstrip('.')}. What to do: {advice}."
+    return UnitRefusedError(told) if known else UnitError(told)
 
 
 def _wait_until_steady(unit: str, deadline: float, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:

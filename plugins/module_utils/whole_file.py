@@ -7,7 +7,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from pathlib import Path
+
+
+def mode_of(folder: Path) -> int:
+    """Return the rights of a file in C(folder): for its owner alone, or the group's too where that may write there.
+
+    Raises OSError if there is no such folder.
+    """
+    return 0o660 if folder.stat().st_mode & stat.S_IWGRP else 0o600
+
+
+def open_shared(path: Path) -> int:
+    """Open a file to read and write, made if missing with the rights of L(mode_of); return its descriptor."""
+    mode = mode_of(path.parent)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, mode)
+    if os.fstat(file).st_uid == os.geteuid():
+        # Whatever the umask says.
+        os.fchmod(file, mode)
+    return file
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> None:

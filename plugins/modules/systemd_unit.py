@@ -70,6 +70,10 @@ after:
   description: What systemd says of it now, as RV(before).
   returned: success
   type: dict
+reason:
+  description: V(refused), where it is certain that nothing was done.
+  returned: failure
+  type: str
 """
 
 import getpass
@@ -78,7 +82,12 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.unit_change import STATES, UnitError, change
+from ansible_collections.voiceops.livekit.plugins.module_utils.unit_change import (
+    STATES,
+    UnitError,
+    UnitRefusedError,
+    change,
+)
 
 
 def main() -> None:
@@ -101,6 +110,8 @@ def main() -> None:
         user = "USER"
     try:
         done = change(name, module.params["state"], time.monotonic() + seconds, user=user, dry=module.check_mode)
+    except UnitRefusedError as refused:
+        module.fail_json(msg=str(refused), reason="refused")
     except UnitError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**done)

@@ -48,6 +48,7 @@ SETTINGS = {
     "service_host": "pi-hub",
     "service_unit": "proto-trainer-next",
     "tunnel_host": "mac",
+    "tunnel_unit": "ngrok",
 }
 Scenario = dict[str, Any]
 # How a layer can be missing: the scenario's key, and the word for it in the scenario's name.

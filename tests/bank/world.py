@@ -229,6 +229,7 @@ class World:
             "service_host": "pi-hub",
             "service_unit": known["service_unit"],
             "tunnel_host": "mac",
+            "tunnel_unit": "ngrok",
         }
 
 

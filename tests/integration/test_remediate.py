@@ -171,7 +171,9 @@ def test_a_remedy_that_is_refused_is_told_with_what_to_do(
     play = repair(running)
 
     assert play.returncode == 0, play.output
-    assert (remediation(play)["verdict"], acts(play)) == ("broken", [("start_service", "failed")])
+    assert (remediation(play)["verdict"], acts(play)) == ("blocked", [("start_service", "refused")])
+    # What was refused was no repair, so that it does not count as one.
+    assert ledger(play) == []
     assert "a password is required. What to do: allow brad to run 'systemctl start proto-trainer-next'" in told(play)
     assert not [name for name in state(play) if name.endswith(".lock")]
 

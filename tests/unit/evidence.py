@@ -46,6 +46,7 @@ SETTINGS = {
     "service_host": "pi-hub",
     "service_unit": "proto-trainer-next",
     "tunnel_host": "mac",
+    "tunnel_unit": "ngrok",
 }
 CONTEXT = {"attempt": ATTEMPT, "settings": SETTINGS}
 

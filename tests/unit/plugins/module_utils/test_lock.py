@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import lock
+from ansible_collections.voiceops.livekit.plugins.module_utils import canary, canary_store, ledger, lock
 
 NOW = 1770418152.0
 AGENT = "my-project.livekit.cloud/voice"
@@ -33,6 +33,23 @@ def test_the_lock_names_its_holder_and_is_for_its_owner_alone(tmp_path: Path) ->
     assert (held["pid"], held["run"], held["since"]) == (os.getpid(), "run-2", "2026-02-06T22:49:12.000Z")
     assert (folder / LOCK).stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o2770, 0o660), (0o755, 0o600)])
+def test_what_is_kept_in_a_folder_of_a_group_is_the_groups(tmp_path: Path, folder_mode: int, file_mode: int) -> None:
+    tmp_path.chmod(folder_mode)
+    before = os.umask(0o077)
+    try:
+        for _again in range(2):
+            lock.take(tmp_path, AGENT, mine(), NOW)
+            ledger.write(tmp_path, AGENT, [], NOW)
+            canary_store.write(tmp_path, AGENT, canary.new_state())
+            canary_store.append(tmp_path, AGENT, {"at": "2026-02-06T22:49:12Z"})
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert len(modes) == 5, modes
+    assert set(modes.values()) == {file_mode}, modes
 
 
 def test_a_second_run_is_kept_out_and_told_by_whom_until_it_is_released(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ What LiveKit tells of its agent is asked from here where the host is not to be a
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +114,8 @@ class ActionModule(ActionBase):
         result["ansible_facts"] = {"voiceops_evidence": gathered}
         if clock:
             result["ansible_facts"]["voiceops_clock"] = clock
+        if address := self._address():
+            result["ansible_facts"]["voiceops_address"] = address
         result["changed"] = False
         result["summary"] = [gathered[layer]["summary"] for layer in wanted if layer in gathered]
         return result
@@ -175,7 +178,19 @@ class ActionModule(ActionBase):
             return answer
         for record in answer["ansible_facts"]["voiceops_evidence"].values():
             record["signals"]["host_reachable"] = True
+            if record["repeat"] and (address := self._address()):
+                record["repeat"] = f"ssh {address} {shlex.quote(record['repeat'])}"
         return answer
+
+    def _address(self) -> str:
+        """Where people reach the host by ssh, as ssh(1) takes it; empty where Ansible does not use ssh either."""
+        if self._connection.transport != "ssh":
+            return ""
+        user, host, port = (self._connection.get_option(name) for name in ("remote_user", "host", "port"))
+        who = f"{user}@" if user else ""
+        if not port or int(port) == 22:
+            return f"{who}{host}"
+        return f"ssh://{who}{f'[{host}]' if ':' in host else host}:{port}"
 
     def _clock(self) -> dict[str, float]:
         """Measure the host's clock; where that is this very process' own, there is nothing to measure."""

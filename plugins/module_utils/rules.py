@@ -93,11 +93,11 @@ SETTINGS = {
     "agent_id": "str: the cloud agent's id",
     "agent_name": "str: the dispatch name; empty for automatic dispatch",
     "callback_url": "str: the URL that the agent calls",
-    "service_host": "str: the inventory's name of the service's host",
+    "service_host": "str: the service's host: where ssh reaches it, else the inventory's name",
     "service_unit": "str: the service's systemd unit",
-    "tunnel_host": "str: the inventory's name of the tunnel's host",
+    "tunnel_host": "str: the tunnel's host, likewise",
     "tunnel_unit": "str: ngrok's systemd unit there",
-    "worker_host": "str: the inventory's name of the host of a worker that the team runs itself",
+    "worker_host": "str: the host of a worker that the team runs itself, likewise",
     "worker_unit": "str: its systemd unit",
 }
 

@@ -186,7 +186,7 @@ EXAMPLES = r"""
 - name: What does the callback API answer, and does the tunnel reach it?
   voiceops.livekit.evidence_facts:
     layers: [tunnel, callback]
-    callback_url: https://proto-trainer.ngrok.io/api/internal/sessions
+    callback_url: https://my-tunnel.example/api/internal/sessions
     callback_key: "{{ vaulted_service_key }}"
   delegate_to: localhost
 

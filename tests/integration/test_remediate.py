@@ -85,7 +85,9 @@ def test_check_mode_tells_the_plan_and_changes_nothing(
 
     assert play.returncode == 0, play.output
     assert remediation(play)["verdict"] == "planned"
-    assert "start_service on pi-hub: ssh pi-hub sudo systemctl start proto-trainer-next" in told(play)
+    ssh = running.facts["ssh"]
+    command = f"ssh -t ssh://{ssh['user']}@127.0.0.1:{ssh['port']} sudo systemctl start proto-trainer-next"
+    assert f"start_service on pi-hub: {command}" in told(play)
     assert unit(running)["ActiveState"] == "inactive"
     assert state(play) == []
 

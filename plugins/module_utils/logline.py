@@ -37,6 +37,8 @@ _STATUSES = (
     ),
     # | 201 | 1.2ms | 10.0.0.5 | POST "/a"
     re.compile(rf"\|\s*([1-5]\d\d)\s*\|.{{0,300}}{_METHOD}"),
+    # HAProxy: its five times, 201 212 - - ---- 1/1/0/0/0 0/0 "POST /a HTTP/1.1"
+    re.compile(rf" (?:-?\d+/){{4}}\+?\d+ ([1-5]\d\d) \d.{{0,300}}{_METHOD}"),
     # Completed 201 Created in 87ms, of a request whose beginning is a line of its own
     re.compile(r"(?:^|[\]:] +)(?:Completed|Sent) ([1-5]\d\d)(?= (?:[A-Z][\w' -]{1,40} )?in \d)"),
     # "POST http://pi/a HTTP/1.1" from 10.0.0.5:4242 - 201 · method=POST path=/a code=201

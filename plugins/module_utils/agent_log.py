@@ -37,6 +37,9 @@ _REFUSED = re.compile(r"failed to connect to livekit", re.I)
 _ERROR = re.compile(
     r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"(?i:error|fatal|critical)\"|[56]0\b)|^(?:(?:\w+\.)*\w*(?:Error|Exception|ImproperlyConfigured)\b|error:)"
 )
+# Anywhere in a line, if that is no warning: a cause of an error, what agents-js calls one without a level.
+_ERROR_WITHIN = re.compile(r"\b[A-Z]\w*(?:Error|Exception): |\bError: |error in entry function")
+_WARNING = re.compile(r"\b(?:WARN|WARNING|DEBUG|INFO)\b|\"level\":\s*(?:\"(?i:warn|warning|debug|info)\"|[1-4]0\b)")
 _NAME = r"[A-Z][A-Z0-9]*_[A-Z0-9_]+"
 _KEY_ERROR = re.compile(rf"KeyError: \\?['\"]({_NAME})")
 # In a traceback, who looked the key up; os.py is frozen since Python 3.11.
@@ -84,7 +87,7 @@ def read_log(
     be older than C(since) are passed over. Values are True only if a line says so; what no line speaks of stays None.
     """
     recent = _not_older(lines, since)
-    errors = [line for line in recent if _ERROR.search(line)]
+    errors = [line for line in recent if _is_error(line)]
     return {
         "log_lines": len(lines),
         "log_registered": _registered(lines),
@@ -105,6 +108,10 @@ def line_time(line: str) -> float | None:
         return parse_time(text[0].replace(",", "."))
     number = _MILLISECONDS.search(head)
     return int(number[1]) / 1000 if number else None
+
+
+def _is_error(line: str) -> bool:
+    return bool(_ERROR.search(line) or (_ERROR_WITHIN.search(line) and not _WARNING.search(line)))
 
 
 def _registered(lines: list[str]) -> bool | None:
@@ -145,7 +152,7 @@ def _session_ends(lines: list[str], span: tuple[float, float]) -> list[str] | No
 
 def _missing_names(lines: list[str]) -> list[str]:
     """Name the variables that an error misses; that an optional one is not set is only warned of."""
-    found = [match for line in lines if _ERROR.search(line) for pattern in _MISSING for match in pattern.findall(line)]
+    found = [match for line in lines if _is_error(line) for pattern in _MISSING for match in pattern.findall(line)]
     for number, line in enumerate(lines):
         if looked_up := _KEY_ERROR.findall(line):
             before = "\n".join(lines[max(0, number - _FRAMES_BEFORE) : number + 1])

@@ -17,28 +17,40 @@ PRODUCTION = "production"
 
 # LiveKit's own list of status values; all else is unknown, never a failure.
 CONDITIONS = {
-    "running": "ready",
-    "sleeping": "asleep",
-    "waking": "waking",
-    "setting up": "progressing",
-    "building": "progressing",
-    "scheduling": "progressing",
-    "updating": "progressing",
-    "error": "failed",
-    "crashloop": "failed",
-    "build failed": "failed",
-    "server error": "failed",
-    "suspended": "failed",
-    "deleting": "gone",
-    "deleted": "gone",
+    "Running": "ready",
+    "Sleeping": "asleep",
+    "Waking": "waking",
+    "Setting Up": "progressing",
+    "Building": "progressing",
+    "Scheduling": "progressing",
+    "Updating": "progressing",
+    "Error": "failed",
+    "CrashLoop": "failed",
+    "Build Failed": "failed",
+    "Server Error": "failed",
+    "Suspended": "failed",
+    "Deleting": "gone",
+    "Deleted": "gone",
 }
 # An agent that runs in one region serves the others, where it may sleep.
 WORST_FIRST = ("failed", "gone", None, "progressing", "waking", "ready", "asleep")
 
 
+def spelled(status: Any) -> Any:
+    """Return a status as LiveKit documents it, whatever its case and what joins its words; another one as it is."""
+    return _SPELLINGS.get(_letters(status), status) if isinstance(status, str) else status
+
+
 def condition_of(status: object) -> str | None:
-    """Return what a status string means, whatever its case; None if it is not known."""
-    return CONDITIONS.get(status.strip().lower()) if isinstance(status, str) else None
+    """Return what a status string means, however it is spelled; None if it is not known."""
+    return CONDITIONS.get(spelled(status)) if isinstance(status, str) else None
+
+
+def _letters(status: str) -> str:
+    return re.sub(r"[\s_-]", "", status).lower()
+
+
+_SPELLINGS = {_letters(status): status for status in CONDITIONS}
 
 
 def deployments_of(answer: lk.Answer, agent_id: str | None) -> list[dict[str, Any]] | None:
@@ -63,7 +75,7 @@ def versions_of(answer: lk.Answer) -> list[dict[str, Any]]:
         {
             "version": item.get("version"),
             "current": bool(item.get("current")),
-            "status": item.get("status"),
+            "status": spelled(item.get("status")),
             "created_at": moment(item.get("createdAt")),
             "deployed_at": moment(item.get("deployedAt")),
             "draining": bool(item.get("draining")),
@@ -116,7 +128,7 @@ def _deployment_of_json(agent: Mapping[str, Any], item: Mapping[str, Any]) -> di
     return {
         "region": item.get("region"),
         "deployment": item.get("deployment") or PRODUCTION,
-        "status": item.get("status"),
+        "status": spelled(item.get("status")),
         "replicas": _count(item.get("replicas", 0)),
         "min": _count(item.get("minReplicas", 0)),
         "max": _count(item.get("maxReplicas", 0)),
@@ -133,7 +145,7 @@ def _deployment_of_row(row: Mapping[str, str]) -> dict[str, Any]:
     return {
         "region": row.get("Region"),
         "deployment": PRODUCTION if named == "--" else named,
-        "status": row.get("Status"),
+        "status": spelled(row.get("Status")),
         "replicas": current,
         "min": least,
         "max": most,
@@ -150,7 +162,7 @@ def _version_of_row(row: Mapping[str, str]) -> dict[str, Any]:
     return {
         "version": _told(row.get("Version")),
         "current": mark("Production") if "Production" in row else mark("Current"),
-        "status": _told(row.get("Status")),
+        "status": spelled(_told(row.get("Status"))),
         "created_at": moment(row.get("Created At")),
         "deployed_at": moment(row.get("Deployed At")),
         "draining": mark("Draining"),

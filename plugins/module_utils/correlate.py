@@ -56,6 +56,10 @@ _STRANGERS = (
     "A refused key and an invalid body at once look like the probe of another controller: they do not count as calls of"
     " the agent."
 )
+_OTHERS = (
+    "People are with agents of other names ({}) than ours ({!r}), so who waits for it is not known: set"
+    " voiceops_agent_name to have them told apart"
+)
 _TURNED_AWAY = re.compile(r"permission denied|connection refused|host key verification failed|too many auth", re.I)
 _NO_ANSWER = re.compile(r"timed out|time-?out|no route to host|host is down", re.I)
 # The layers whose events can be the answer to a probe of ours; a person in a room never is.
@@ -108,6 +112,8 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         signals["url_secret_older"] = _is_older(secret, signals.get("tunnel_started_at"))
     if "agent" in merged and merged["agent"]["signals"].get("name") is None:
         merged["agent"]["signals"]["name"] = run.agent_name
+    if "client" in merged and "agent" in merged:
+        _doubt_others_agents(merged["client"], merged["agent"]["signals"].get("name"))
     _merge_dispatch(merged, extra.get("agent_after"), run)
     if "secrets" in merged and "agent" in merged:
         merged["secrets"]["signals"]["changed_after_deploy"] = _changed_after(
@@ -126,6 +132,14 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         "timeline": _timeline(merged, run, probes),
         "red_herrings": _red_herrings(merged, run, probes),
     }
+
+
+def _doubt_others_agents(client: Record, name: str | None) -> None:
+    """Take back what was counted while our agent's name was not known, if an agent of another name was counted in."""
+    others = [other for other in client["signals"].get("served_by_names") or [] if other != name]
+    if name is not None and others:
+        client["signals"].update(dict.fromkeys(("waiting", "served")))
+        client["limits"] = [*(client.get("limits") or []), _OTHERS.format(", ".join(others), name)]
 
 
 def _join_tunnel(evidence: Mapping[str, Record]) -> None:
@@ -196,17 +210,8 @@ def _with_inspector(tunnel: Record | None, found: Record) -> Record:
 def _with_worker(agent: Record | None, found: Record) -> Record:
     """Add what the worker's host tells to the agent's record; what its log tells stands in where lk has no log."""
     own = {name: found["signals"].get(name) for name in worker.SIGNALS}
-    said = own["worker_said"]
     signals = {**(agent["signals"] if agent else dict.fromkeys(agent_layer.SIGNALS)), **own, "worker_self_hosted": True}
-    by_its_log = {
-        "name": own["worker_name"],
-        "log_registered": own["worker_registered"],
-        "log_job_received": True if own["worker_jobs_received"] else None,
-        "log_crashed": None if said is None else "crashed" in said,
-        "log_errors": own["worker_errors"],
-        "log_codes": own["worker_codes"],
-    }
-    signals.update({name: value for name, value in by_its_log.items() if signals.get(name) is None})
+    signals.update({name: value for name, value in by_its_log(own).items() if signals.get(name) is None})
     if agent is None or agent["state"] == "unknown":
         return {**copy.deepcopy(found), "signals": signals}
     return {
@@ -216,6 +221,19 @@ def _with_worker(agent: Record | None, found: Record) -> Record:
         "signals": signals,
         "events": [*agent["events"], *found["events"]],
         "limits": [*agent["limits"], *found["limits"]],
+    }
+
+
+def by_its_log(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a worker's own signals tell of the agent, by the names of the agent's."""
+    said = own["worker_said"]
+    return {
+        "name": own["worker_name"],
+        "log_registered": own["worker_registered"],
+        "log_job_received": True if own["worker_jobs_received"] else None,
+        "log_crashed": None if said is None else "crashed" in said,
+        "log_errors": own["worker_errors"],
+        "log_codes": own["worker_codes"],
     }
 
 

@@ -113,8 +113,11 @@ def from_waiting_room(
         joined = True
     elif client.get("agent_state") is None and waited is not None and waited >= attempt_wait_deadline:
         joined = False
+    left = client.get("agent_state") == "DISCONNECTED"
     why_not = None
-    if joined is None:
+    if left:
+        why_not = f"an agent was in {room}, and has left it; why, and when, is not known"
+    elif joined is None:
         why_not = f"the person in {room} has waited {waited or 0:.0f} s, a test takes {attempt_wait_deadline:g} s"
     dispatches, jobs = client.get("dispatches"), client.get("jobs")
     signals = all_signals(
@@ -125,8 +128,9 @@ def from_waiting_room(
         why_not=why_not,
         requested=None if dispatches is None else dispatches > 0,
         asked_names=client.get("dispatch_names"),
-        accepted=True if joined else None if jobs is None else jobs > 0,
+        accepted=True if joined or left else None if jobs is None else jobs > 0,
         joined=joined,
+        left_again=True if left else None,
         wait_s=waited,
         agent_state=client.get("agent_state"),
     )

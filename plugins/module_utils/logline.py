@@ -37,8 +37,10 @@ _STATUSES = (
     ),
     # | 201 | 1.2ms | 10.0.0.5 | POST "/a"
     re.compile(rf"\|\s*([1-5]\d\d)\s*\|.{{0,300}}{_METHOD}"),
+    # HAProxy: its five times, 201 212 - - ---- 1/1/0/0/0 0/0 "POST /a HTTP/1.1"
+    re.compile(rf" (?:-?\d+/){{4}}\+?\d+ ([1-5]\d\d) \d.{{0,300}}{_METHOD}"),
     # Completed 201 Created in 87ms, of a request whose beginning is a line of its own
-    re.compile(r"^(?:\[[\w-]{1,64}\] )?(?:Completed|Sent) ([1-5]\d\d)\b"),
+    re.compile(r"(?:^|[\]:] +)(?:Completed|Sent) ([1-5]\d\d)(?= (?:[A-Z][\w' -]{1,40} )?in \d)"),
     # "POST http://pi/a HTTP/1.1" from 10.0.0.5:4242 - 201 · method=POST path=/a code=201
     re.compile(rf"{_METHOD}.{{0,300}}(?: from [\w.:\[\]-]{{1,64}} - |\bcode=)([1-5]\d\d)\b"),
     # Request finished HTTP/1.1 POST http://pi/a application/json 45 - 201 0 - 3.2ms
@@ -50,7 +52,7 @@ _STATUSES = (
 )
 # "reqId":"req-1" · request_id=7f3a · [2f1f6f0c-…] Started
 _REQUEST_ID = re.compile(
-    r"\b(?:req|request)[_-]?id[\"']?\s?[=:]\s?[\"']?([\w.-]{1,64})|^\[([0-9a-f]{8}-[0-9a-f-]{27})\]", re.I
+    r"\b(?:req|request)[_-]?id[\"']?\s?[=:]\s?[\"']?([\w.-]{1,64})|(?:^|: )\[([0-9a-f]{8}-[0-9a-f-]{27})\]", re.I
 )
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)
 _ERROR = re.compile(

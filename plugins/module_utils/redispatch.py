@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch
+from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, room_agents
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers.client import (
     EARLIER_S,
     Room,
@@ -63,7 +63,7 @@ def redispatch(options: Mapping[str, Any], deadline_s: float, cold_start_s: floa
         _let_jobs_be_listed(api, name)
         if _waiting(api, {**options, "room": name}) is None:
             return Outcome(False, f"The person in {name} waits no more.", name)
-        if _taken_since(api, name, joined_at):
+        if _taken_since(api, name, options.get("agent_name") or "", joined_at):
             summary = f"A worker accepted a job for {name} since the person joined: the agent is on its way."
             return Outcome(False, summary, name)
         if dry:
@@ -84,11 +84,14 @@ def _waiting(api: Api, options: Mapping[str, Any]) -> tuple[str, float] | None:
         {
             "name": name,
             "people": [item for item in inside if is_person(item, synthetic)],
-            "agents": [item for item in inside if item["kind"] == "AGENT" and item["state"] != "DISCONNECTED"],
+            "agents": room_agents.present(inside),
         }
         for name, inside in api.participants(names, end).items()
     ]
-    waiting = [(str(room["name"]), since(room)) for room in rooms if is_waiting(room)]
+    told = room_agents.tell_apart(
+        rooms, options.get("agent_name") or "", lambda room: api.dispatches(room["name"], time.monotonic() + LOOK_S)
+    )
+    waiting = [(str(room["name"]), since(room)) for room in told if is_waiting(room)]
     return min(waiting, key=lambda item: item[1], default=None)
 
 
@@ -99,9 +102,10 @@ def _let_jobs_be_listed(api: Api, room: str) -> None:
     time.sleep(min(max(0.0, LISTED_AFTER_S - age_s), LISTED_AFTER_S))
 
 
-def _taken_since(api: Api, room: str, joined_at: float) -> bool:
+def _taken_since(api: Api, room: str, agent_name: str, joined_at: float) -> bool:
     """Say whether a job that began since the person joined goes on: one that has ended, well or not, brings nobody."""
-    jobs = (job for item in api.dispatches(room, time.monotonic() + LOOK_S) for job in item["jobs"])
+    dispatches = room_agents.may_be_ours(api.dispatches(room, time.monotonic() + LOOK_S), agent_name)
+    jobs = (job for item in dispatches for job in item["jobs"])
     return any(job["started_at"] >= joined_at - EARLIER_S and job["status"] not in _ENDED for job in jobs)
 
 

@@ -221,12 +221,15 @@ ansible_facts:
           type: complex
           contains:
             sessions: {description: "Rooms with at least one person, our own left out.", type: int, returned: always}
-            waiting: {description: "Those of them in which a person is connected and no agent is.", type: int,
-              returned: always}
-            served: {description: "Those of them in which an agent is active.", type: int, returned: always}
+            waiting: {description: "Those of them in which a person is connected and no agent that may be ours is;
+              without rooms that ask for agents alone which are known to be others'.", type: int, returned: always}
+            served: {description: "Those of them in which an agent that may be ours is active.", type: int, returned:
+              always}
             served_by_agent: {description: "Rooms in which a person is with an agent that may be ours, even if it only
-              just joins: it has voiceops_agent_name, or tells no name; all agents, if that is not set.", type: int,
-              returned: always}
+              just joins: it has voiceops_agent_name, or tells no other name and was not asked for by one; all agents,
+              if that is not set.", type: int, returned: always}
+            served_by_names: {description: "The names of the agents in rooms with people in which every agent that may
+              be ours tells one.", type: list, returned: always}
             room: {description: "The room examined: the longest waiting of the attempt's window, else the attempt's
               own.", type: str, returned: always}
             room_created_at: {description: "When it was created, RFC 3339.", type: str, returned: always}
@@ -246,7 +249,8 @@ ansible_facts:
             room_full: {description: "The room of the person's token has as many people as it allows, without this
               person; None without a token, or such a room.", type: bool, returned: always}
             agent_state: {description: "The connection state of the agent in it: JOINING, JOINED, ACTIVE, the last if
-              one of several is; None if there is none, or it only just joins.", type: str, returned: always}
+              one of several is; DISCONNECTED if it has left, and is still listed; None if there is none, or it only
+              just joins.", type: str, returned: always}
             agent_session: {description: "Lk.agent.state of the agent in it, such as initializing; None if it does not
               tell.", type: str, returned: always}
             agent_audio: {description: "The agent in it publishes audio; None if there is none, or it only just
@@ -259,8 +263,8 @@ ansible_facts:
               returned: always}
             dispatch_deployments: {description: "The deployments that they ask for, '' for production.", type: list,
               returned: always}
-            jobs: {description: "Jobs of these dispatches that a worker accepted; None if that is not listed yet.",
-              type: int, returned: always}
+            jobs: {description: "Jobs that a worker accepted of those of them that may be for our agent; None if that
+              is not listed yet.", type: int, returned: always}
             jobs_before_person: {description: "All these jobs are older than the stay of the person who waits; None if
               there are none, or nobody waits.", type: bool, returned: always}
             credentials_accepted: {description: "LiveKit accepted the API key and secret; None if it could not be
@@ -493,7 +497,7 @@ ansible_facts:
               str, returned: always}
             deployments: {description: "One dict per region and deployment: region, deployment, status, replicas, min,
               max, version, deployed_at, last_observed; None if unknown.", type: list, returned: always}
-            status: {description: "The production deployment's status as LiveKit spells it, the worst if regions
+            status: {description: "The production deployment's status as LiveKit documents it, the worst if regions
               differ; None if this lk does not tell which of two deployments in a region it is.", type: str, returned:
               always}
             condition: {description: "What the status means: ready, asleep, waking, progressing, failed or gone; None

@@ -27,7 +27,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import journal, worker_history, worker_log
+from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, journal, worker_history, worker_log
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import worker
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
@@ -108,7 +108,8 @@ def evidence(scenario: Scenario) -> dict[str, dict[str, Any]]:
             raise SavedError(f"{scenario['name']}: like: no situation {name!r}; there are: {', '.join(situations())}")
         _change(signals, situations()[name], scenario["name"])
     if "worker_log" in scenario:
-        signals["agent"].update(_told_by_logs(scenario))
+        own = _told_by_logs(scenario)
+        signals["agent"].update({**own, **_known(correlate.by_its_log({**signals["agent"], **own}))})
     _change(signals, scenario.get("evidence") or {}, scenario["name"])
     if signals["dispatch"]["asked_names"] is None:
         # The probe asks for the name that is told, the person's room for those of its dispatches.
@@ -143,6 +144,10 @@ def _told_by_logs(scenario: Scenario) -> dict[str, Any]:
         _lines(scenario, "server_log", worker_log.server_kind),
         frame._replace(trusted=True, heard=True, server_heard=True, active=True, up=True),
     )
+
+
+def _known(signals: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in signals.items() if value is not None}
 
 
 def _lines(scenario: Scenario, key: str, kind_of: Callable[[str], str | None]) -> list[dict[str, Any]]:

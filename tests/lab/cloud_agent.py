@@ -194,4 +194,5 @@ class CloudAgent:
 
 def _sleeps(entry: dict[str, Any]) -> bool:
     """Whether a deployment has no container, but gets one for the next session."""
-    return entry["status"] in ("Sleeping", "Waking") or (entry["status"] == "Error" and not entry["replicas"])
+    status = entry["status"].lower()
+    return status in ("sleeping", "waking") or (status == "error" and not entry["replicas"])

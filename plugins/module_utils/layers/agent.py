@@ -35,8 +35,8 @@ SIGNALS: dict[str, str] = {
     "name": "str: its dispatch name, '' for automatic dispatch; None if this lk does not tell.",
     "deployments": "list: one dict per region and deployment: region, deployment, status, replicas, min, max, version, "
     "deployed_at, last_observed; None if unknown.",
-    "status": "str: the production deployment's status as LiveKit spells it, the worst if regions differ; None if this "
-    "lk does not tell which of two deployments in a region it is.",
+    "status": "str: the production deployment's status as LiveKit documents it, the worst if regions differ; None if "
+    "this lk does not tell which of two deployments in a region it is.",
     "condition": "str: what the status means: ready, asleep, waking, progressing, failed or gone; None for a status "
     "that is not known, or not to be trusted.",
     "replicas": "int: running replicas of the production deployment, over all regions.",
@@ -251,7 +251,7 @@ def _condition(signals: dict[str, Any]) -> tuple[str | None, list[str]]:
         return None, [f"the status {status!r} is not one that LiveKit documents: nothing follows from it"]
     crashed = signals["crashes"] or signals["log_crashed"]
     # Idle agents of the free plan were seen with it while they worked (livekit/livekit#4394).
-    if status and status.strip().lower() == "error" and not signals["replicas"] and not crashed:
+    if status == "Error" and not signals["replicas"] and not crashed:
         return None, ["the status 'Error' without replicas and without a crash is also seen on healthy idle agents"]
     return condition, []
 

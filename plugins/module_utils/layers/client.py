@@ -12,9 +12,10 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import client_access
+from ansible_collections.voiceops.livekit.plugins.module_utils import client_access, room_agents
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import LISTED_AFTER_S
@@ -22,10 +23,13 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import p
 
 SIGNALS: dict[str, str] = {
     "sessions": "int: rooms with at least one person, our own left out.",
-    "waiting": "int: those of them in which a person is connected and no agent is.",
-    "served": "int: those of them in which an agent is active.",
-    "served_by_agent": "int: rooms in which a person is with an agent that may be ours, even if it only just joins: "
-    "it has voiceops_agent_name, or tells no name; all agents, if that is not set.",
+    "waiting": "int: those of them in which a person is connected and no agent that may be ours is; without rooms that "
+    "ask for agents alone which are known to be others'.",
+    "served": "int: those of them in which an agent that may be ours is active.",
+    "served_by_agent": "int: rooms in which a person is with an agent that may be ours, even if it only just joins: it "
+    "has voiceops_agent_name, or tells no other name and was not asked for by one; all agents, if that is not set.",
+    "served_by_names": "list: the names of the agents in rooms with people in which every agent that may be ours tells "
+    "one.",
     "room": "str: the room examined: the longest waiting of the attempt's window, else the attempt's own.",
     "room_created_at": "str: when it was created, RFC 3339.",
     "room_older_than_token": "bool: it was created before the person's token was; None without a token, or if the "
@@ -39,7 +43,7 @@ SIGNALS: dict[str, str] = {
     "room_full": "bool: the room of the person's token has as many people as it allows, without this person; None "
     "without a token, or such a room.",
     "agent_state": "str: the connection state of the agent in it: JOINING, JOINED, ACTIVE, the last if one of several "
-    "is; None if there is none, or it only just joins.",
+    "is; DISCONNECTED if it has left, and is still listed; None if there is none, or it only just joins.",
     "agent_session": "str: lk.agent.state of the agent in it, such as initializing; None if it does not tell.",
     "agent_audio": "bool: the agent in it publishes audio; None if there is none, or it only just joined.",
     "agent_alone_in": "str: another room, which an agent and no person joined within a minute of the person who "
@@ -47,7 +51,8 @@ SIGNALS: dict[str, str] = {
     "dispatches": "int: agent dispatches of the room; None if they could not be listed.",
     "dispatch_names": "list: the agent names that they ask for, '' for automatic dispatch.",
     "dispatch_deployments": "list: the deployments that they ask for, '' for production.",
-    "jobs": "int: jobs of these dispatches that a worker accepted; None if that is not listed yet.",
+    "jobs": "int: jobs that a worker accepted of those of them that may be for our agent; None if that is not listed "
+    "yet.",
     "jobs_before_person": "bool: all these jobs are older than the stay of the person who waits; None if there are "
     "none, or nobody waits.",
     "credentials_accepted": "bool: LiveKit accepted the API key and secret; None if it could not be asked.",
@@ -86,10 +91,11 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     api = None
     try:
         with Api(options) as api:
-            rooms = _rooms(api, options, last, limits)
+            asked = partial(_dispatches, api, deadline=last, limits=limits)
+            rooms = room_agents.tell_apart(_rooms(api, options, last, limits), options.get("agent_name") or "", asked)
             access.update(client_access.told_by_token(token, attempt, now, api.clock_offset_ms))
             chosen = choose([room for room in rooms if room["people"]], options, access.get("token_room"))
-            dispatches = _dispatches(api, chosen, last, limits) if chosen else None
+            dispatches = (chosen.get("dispatches") or asked(chosen)) if chosen else None
             offset_ms = api.clock_offset_ms
     except LiveKitError as error:
         access.update(client_access.told_by_token(token, attempt, now, None))
@@ -135,7 +141,8 @@ def _rooms(api: Api, options: Mapping[str, Any], deadline: float, limits: list[s
             "created_at": room["created_at"],
             "most_people": room["max_participants"],
             "people": [item for item in inside[room["name"]] if is_person(item, synthetic)],
-            "agents": [item for item in inside[room["name"]] if item["kind"] == "AGENT"],
+            "agents": room_agents.present(inside[room["name"]]),
+            "gone": room_agents.gone(inside[room["name"]]),
         }
         for room in listed
         if room["name"] in inside
@@ -152,7 +159,7 @@ def _shifted(room: Room, seconds: float) -> Room:
     def shift(item: dict[str, Any], name: str) -> dict[str, Any]:
         return {**item, name: item[name] + seconds if item[name] else item[name]}
 
-    inside = {side: [shift(item, "joined_at") for item in room[side]] for side in ("people", "agents")}
+    inside = {side: [shift(item, "joined_at") for item in room[side]] for side in ("people", "agents", "gone")}
     return {**shift(room, "created_at"), **inside}
 
 
@@ -174,8 +181,9 @@ def is_person(participant: Mapping[str, Any], synthetic: list[str]) -> bool:
 
 
 def is_waiting(room: Room) -> bool:
-    """Whether a person is active in the room and no agent is in it at all."""
-    return not room["agents"] and any(person["state"] == "ACTIVE" for person in room["people"])
+    """Whether a person is active in the room, and no agent is in it that may be ours, as it should be."""
+    alone = not room["agents"] and not room.get("of_others")
+    return alone and any(person["state"] == "ACTIVE" for person in room["people"])
 
 
 def since(room: Room) -> float:
@@ -187,18 +195,19 @@ def choose(rooms: list[Room], options: Mapping[str, Any], token_room: str | None
     """Pick the room that the attempt is about; None if none can be it.
 
     That is the room of the person's token, if there is one. Else, waiting rooms come first, those joined in the
-    attempt's window before older ones, the longest waiting first; then the room that was joined nearest to the attempt,
-    in its window.
+    attempt's window before older ones, those that ask for our agent by name before others, the longest waiting first;
+    then the room that was joined nearest to the attempt, in its window. Rooms for others' agents are none of ours.
     """
     named = [room for room in rooms if room["name"] == token_room]
     if named:
         return named[0]
+    rooms = [room for room in rooms if not room.get("of_others")]
     now = float(options.get("now") or time.time())
     attempt = options.get("attempt")
     begin, end = window(attempt, now)
     waiting = [room for room in rooms if is_waiting(room) and since(room) <= end]
     if waiting:
-        return min(waiting, key=lambda room: (since(room) < begin, since(room)))
+        return min(waiting, key=lambda room: (since(room) < begin, not room.get("asks_for_ours"), since(room)))
     moment = parse_time((attempt or {}).get("at")) or now
     joined = [room for room in rooms if begin <= since(room) <= end]
     return min(joined, key=lambda room: abs(since(room) - moment), default=None)
@@ -224,7 +233,8 @@ def examine(
         "sessions": len(occupied),
         "waiting": sum(is_waiting(room) for room in occupied),
         "served": sum(any(agent["state"] == "ACTIVE" for agent in room["agents"]) for room in occupied),
-        "served_by_agent": sum(_is_served(room, options.get("agent_name") or "") for room in occupied),
+        "served_by_agent": sum(bool(room["agents"]) for room in occupied),
+        "served_by_names": room_agents.named_alone(occupied),
         "room_full": _is_full(
             occupied, access.get("token_room"), client_access.identity_of(options.get("client_token"))
         ),
@@ -245,7 +255,8 @@ def examine(
         signals.update(_told_by_waiting(chosen, rooms, now))
     if dispatches is not None:
         theirs = now + (offset_ms or 0) / 1000
-        signals.update(_told_by_dispatches(dispatches, since(chosen) if is_waiting(chosen) else None, theirs))
+        waiting_since = since(chosen) if is_waiting(chosen) else None
+        signals.update(_told_by_dispatches(dispatches, options.get("agent_name") or "", waiting_since, theirs))
     return record(
         "client",
         _state(signals),
@@ -255,16 +266,6 @@ def examine(
         limits=limits,
         repeat=_REPEAT.replace("ROOM", shlex.quote(chosen["name"])),
     )
-
-
-def _is_served(room: Room, agent_name: str) -> bool:
-    """Whether an agent of that name, or one that may have it, is in the room or gets into it."""
-    names = [
-        agent["attributes"].get("lk.agent.name") or agent["attributes"].get("lk.agent_name")
-        for agent in room["agents"]
-        if agent["state"] != "DISCONNECTED"
-    ]
-    return any(not name or not agent_name or name == agent_name for name in names)
 
 
 def _told_by_room(room: Room, now: float) -> dict[str, Any]:
@@ -279,15 +280,18 @@ def _told_by_room(room: Room, now: float) -> dict[str, Any]:
         "microphone_published": bool(audio) or (False if connected and settled else None),
         "microphone_muted": all(track["muted"] for track in audio) if audio else None,
         "people": len(room["people"]),
-        "agent_state": agent["state"] if agent and _told_by_now(agent, now) else None,
+        "agent_state": _agent_state(agent, room, now),
         "agent_session": agent["attributes"].get("lk.agent.state") if agent else None,
         "agent_audio": _publishes(room["agents"], now) if agent else None,
     }
 
 
-def _told_by_now(agent: Mapping[str, Any], now: float) -> bool:
-    """Whether an agent's state says something: one that is not active yet may be about to."""
-    return bool(agent["state"] == "ACTIVE" or now - agent["joined_at"] >= SETTLED_AFTER_S)
+def _agent_state(agent: Mapping[str, Any] | None, room: Room, now: float) -> str | None:
+    """The agent's connection state; None if it may be about to change, since it only just joins."""
+    if agent is None:
+        return "DISCONNECTED" if room.get("gone") else None
+    told = agent["state"] == "ACTIVE" or now - agent["joined_at"] >= SETTLED_AFTER_S
+    return str(agent["state"]) if told else None
 
 
 def _older(created: float | None, issued: float | None) -> bool | None:
@@ -310,10 +314,13 @@ def _told_by_waiting(room: Room, rooms: list[Room], now: float) -> dict[str, Any
     }
 
 
-def _told_by_dispatches(dispatches: list[dict[str, Any]], waiting_since: float | None, now: float) -> dict[str, Any]:
+def _told_by_dispatches(
+    dispatches: list[dict[str, Any]], name: str, waiting_since: float | None, now: float
+) -> dict[str, Any]:
     """C(now) is on LiveKit's clock: of a dispatch that is a few seconds old no job is listed yet."""
-    young = any(not item["jobs"] and now - item["created_at"] < LISTED_AFTER_S for item in dispatches)
-    jobs = [job for item in dispatches for job in item["jobs"]]
+    ours = room_agents.may_be_ours(dispatches, name)
+    young = any(not item["jobs"] and now - item["created_at"] < LISTED_AFTER_S for item in ours)
+    jobs = [job for item in ours for job in item["jobs"]]
     began = [job["started_at"] for job in jobs if job["started_at"]]
     comparable = waiting_since is not None and jobs and len(began) == len(jobs)
     return {

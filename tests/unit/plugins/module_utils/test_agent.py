@@ -146,7 +146,6 @@ def test_a_sleeping_agents_log_says_nothing_of_the_attempt() -> None:
     ("status", "condition", "state"),
     [
         ("Sleeping", "asleep", "healthy"),
-        (" sLEEPING ", "asleep", "healthy"),
         ("Waking", "waking", "healthy"),
         ("Setting Up", "progressing", "unknown"),
         ("Updating", "progressing", "unknown"),
@@ -163,6 +162,14 @@ def test_what_a_status_means(recorded: Path, status: str, condition: str | None,
     result = gather(with_status(recorded, status))
     assert (result["signals"]["condition"], result["state"]) == (condition, state)
     assert result["signals"]["status"] == status.strip()
+
+
+@pytest.mark.parametrize(
+    ("status", "documented"),
+    [(" sLEEPING ", "Sleeping"), ("RUNNING", "Running"), ("build_failed", "Build Failed"), ("crash-loop", "CrashLoop")],
+)
+def test_a_status_is_told_as_livekit_documents_it(recorded: Path, status: str, documented: str) -> None:
+    assert gather(with_status(recorded, status))["signals"]["status"] == documented
 
 
 def test_error_without_replicas_and_crash_means_nothing(recorded: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import room_agents
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers.client import (
     SIGNALS,
     choose,
@@ -120,8 +121,9 @@ def test_before_the_attempt_is_known_the_one_who_waits_is_it() -> None:
 
 
 def look(chosen: dict[str, Any] | None, dispatches: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
-    rooms = [chosen] if chosen else []
-    result = examine(rooms, chosen, dispatches, {"now": NOW, **more}, [], 3)
+    rooms = [{**chosen, "agents": room_agents.present(chosen["agents"])}] if chosen else []
+    rooms = room_agents.tell_apart(rooms, more.get("agent_name", ""), lambda _room: dispatches)
+    result = examine(rooms, rooms[0] if rooms else None, dispatches, {"now": NOW, **more}, [], 3)
     assert set(result["signals"]) == set(SIGNALS)
     return result
 
@@ -136,6 +138,7 @@ def test_a_person_waits_alone() -> None:
         "waiting": 1,
         "served": 0,
         "served_by_agent": 0,
+        "served_by_names": [],
         "room": "r; 1",
         "room_created_at": rfc3339(NOW - 600),
         "waiting_since": rfc3339(NOW - 540),

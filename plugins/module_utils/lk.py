@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import process
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit_url import http_url
 from ansible_collections.voiceops.livekit.plugins.module_utils.lk_output import (
     Version,
     parse_json,
@@ -151,6 +152,11 @@ def prepare(options: Mapping[str, Any]) -> Session:
     directory = options.get("agent_dir")
     toml = read_toml(directory) if directory else {}
     url = options.get("livekit_url") or ""
+    try:
+        if url:
+            http_url(url)
+    except ValueError as exc:
+        raise LkError("options", str(exc)) from None
     has_credentials = _check_credentials(options, url)
     session = Session(
         program=options.get("lk") or "lk",

@@ -19,6 +19,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_act import ChangeError, Steps, failed
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
 from ansible_collections.voiceops.livekit.plugins.modules import agent
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 _DOES = {
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the module's result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = dict(self._task.args)
+        args = options.given(agent.ARGUMENT_SPEC, self._task.args)
         at_most = float(args.get("deadline") or agent.ARGUMENT_SPEC["deadline"]["default"])
         what = _DOES.get(str(args.get("state")), "changing the agent")
         with progress(Display().display, what, at_most_s=at_most):

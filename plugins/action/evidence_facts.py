@@ -23,6 +23,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
 from ansible_collections.voiceops.livekit.plugins.modules import evidence_facts
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 # The first exchange may have to connect, which tells little of the clock; over a connection that exists it is quick.
@@ -84,8 +85,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the records of all O(layers), asking only for those that O(gathered) lacks."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        gathered = dict(args.pop("gathered", None) or {})
+        args = options.given(evidence_facts.ARGUMENT_SPEC, self._task.args, "voiceops_{}".format)
+        gathered = dict(args.pop("gathered", {}))
         reason = args.pop("reason", None)
         wanted = args.get("layers") or []
         wanted = [wanted] if isinstance(wanted, str) else wanted

@@ -32,6 +32,22 @@ BY_LK = {"voiceops_agent_via": "lk"}
         ({"voiceops_service_pattern": "("}, {"service"}, "voiceops_service_pattern"),
         ({"voiceops_agent_dir": "/nowhere at all", **BY_LK}, {"secrets", "agent"}, "voiceops_agent_dir"),
         ({"voiceops_agent_via": "the Mac"}, {"secrets", "agent"}, "voiceops_agent_via"),
+        # What Ansible takes for a text, and would be searched for in vain, or masked wherever it occurs.
+        ({"voiceops_service_pattern": ["a", "b"]}, {"service"}, "voiceops_service_pattern: expected a text"),
+        ({"voiceops_agent_id": {"id": "CA_x"}}, {"secrets", "agent"}, "voiceops_agent_id: expected a text"),
+        (
+            {"voiceops_livekit_url": "wss://me:pa55word@127.0.0.1:1"},
+            {"client", "secrets", "agent"},
+            "voiceops_livekit_url: expected a URL such as wss://my-project.livekit.cloud, without a user name",
+        ),
+        ({"voiceops_callback_url": "http://[::1/x"}, {"tunnel", "callback"}, "voiceops_callback_url: expected"),
+        ({"voiceops_client_url": "my-project.livekit.cloud"}, {"client"}, "voiceops_client_url: expected a URL"),
+        ({"voiceops_livekit_url": 5}, {"client", "secrets", "agent"}, "voiceops_livekit_url: expected"),
+        ({"voiceops_callback_key": 5}, {"callback"}, "voiceops_callback_key: expected a text of 4 characters"),
+        ({"voiceops_callback_key": {"a": 1}}, {"callback"}, "voiceops_callback_key: expected a text"),
+        ({"voiceops_required_secrets": [{"name": "A"}]}, {"secrets"}, "voiceops_required_secrets: expected a list"),
+        ({"voiceops_deadline": "abc"}, set(OTHERS), "voiceops_deadline: expected seconds above 0"),
+        ({"voiceops_deadline": 1e12}, set(OTHERS), "voiceops_deadline: expected seconds above 0"),
     ],
     ids=lambda value: next(iter(value.items())) if isinstance(value, dict) else None,
 )
@@ -43,11 +59,26 @@ def test_a_bad_variable_costs_its_layers_alone(lab, variables, unknown, sentence
     assert {layer for layer in OTHERS if evidence[layer]["state"] == "unknown"} - {"client"} == unknown - {"client"}
     for layer in unknown:
         assert sentence in " ".join(evidence[layer]["limits"]), evidence[layer]
+    assert "pa55word" not in play.output + json.dumps(play.incident)
+
+
+def test_variables_left_empty_in_yaml_cost_nothing(lab):
+    """As C(voiceops_synthetic_users:) with nothing after it."""
+    names = ("service_required_env", "synthetic_users", "deadline", "dispatch_deadline", "agent_via", "callback_probe")
+    empty = {f"voiceops_{name}": None for name in (*names, "callback_key_header", "service_pattern", "rules")}
+
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps({**PASSIVE, **empty}))
+
+    assert play.returncode == 0, play.output
+    evidence = play.incident["evidence"]
+    assert {layer for layer in OTHERS if evidence[layer]["state"] == "unknown"} == {"client"}
+    assert play.incident["problems"] == []
 
 
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
+        ({"voiceops_incident_id": "no-such-incident"}, "voiceops_incident_id"),
         ({"voiceops_attempt_at": "25:99"}, "voiceops_attempt_at"),
         ({"voiceops_attempt_at": "2026-02-30T10:00:00Z"}, "voiceops_attempt_at"),
         ({"voiceops_window": "soon"}, "voiceops_window"),
@@ -60,6 +91,21 @@ def test_a_malformed_time_is_told_and_the_diagnosis_goes_on(lab, variables, sent
     assert sentence in " ".join(play.incident["problems"])
     assert sentence in play.output
     assert play.incident["evidence"]["service"]["state"] == "healthy"
+
+
+def test_a_folder_of_rules_that_is_none_is_told_by_its_variable(lab):
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps({**PASSIVE, "voiceops_rules": "/nowhere"}))
+
+    assert play.returncode == 2, play.output
+    assert "voiceops_rules: expected a folder with rules (*.yml), got /nowhere" in play.output
+    assert play.incident["evidence"]["service"]["state"] == "healthy"
+
+
+@pytest.mark.parametrize("variables", [{"voiceops_agent_via": "the Mac"}, {"voiceops_callback_probe": "everything"}])
+def test_nobody_meets_a_wall_of_json_for_a_bad_variable(lab, variables):
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps({**PASSIVE, **variables}))
+
+    assert max(map(len, play.output.splitlines())) < 400
 
 
 @pytest.mark.parametrize(

@@ -40,5 +40,5 @@ class ActionModule(ActionBase):
         try:
             result.update(judge(args), changed=False)
         except RuleError as exc:
-            raise AnsibleActionFail(f"The rules cannot be used: {exc}") from exc
+            raise AnsibleActionFail(f"The rules cannot be used: {exc}") from None
         return result

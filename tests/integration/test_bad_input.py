@@ -108,6 +108,18 @@ def test_nobody_meets_a_wall_of_json_for_a_bad_variable(lab, variables):
     assert max(map(len, play.output.splitlines())) < 400
 
 
+@pytest.mark.parametrize("variables", [{"voiceops_livekit_url": "no-scheme"}, {"voiceops_livekit_api_secret": ""}])
+def test_a_proof_that_cannot_be_made_says_all_of_why_in_80_columns(lab, variables):
+    play = lab("healthy").play("verify.yml", "-e", json.dumps(variables))
+
+    assert play.returncode == 0, play.output
+    told = play.output[play.output.index("NOT KNOWN: ") :].split("\n\n", 1)[0]
+    assert max(map(len, told.splitlines())) <= 80
+    name = next(iter(variables))
+    assert f"NOT KNOWN: {name}: expected" in told
+    assert "got 'no-scheme'" in told or "got nothing" in told
+
+
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
@@ -171,3 +183,20 @@ def test_no_secret_is_in_the_output_or_the_artifacts_at_any_verbosity(lab):
     for secret in secrets:
         assert secret not in play.output
         assert not any(secret in text for text in written)
+
+
+def test_a_repair_of_the_latest_incident_where_there_is_none_repairs_nothing(lab):
+    """By then, C(latest) is the diagnosis that the repair itself began with."""
+    play = lab("service-down").play("remediate.yml", "-e", json.dumps({**PASSIVE, "voiceops_incident_id": "latest"}))
+
+    assert play.returncode == 2, play.output
+    assert "voiceops_incident_id: expected the id of an incident in" in play.output
+    assert play.incident["verdict"]["id"] == "service_down"
+    assert play.incident["remediation"] is None
+
+
+def test_a_canary_names_the_variable_that_is_of_the_wrong_kind(lab):
+    play = lab("healthy").play("canary.yml", "-e", json.dumps({"voiceops_livekit_url": ["wss://a.livekit.cloud"]}))
+
+    assert "voiceops_livekit_url: expected a text, got a list" in play.output
+    assert "Finalization" not in play.output

@@ -200,3 +200,38 @@ def test_a_canary_names_the_variable_that_is_of_the_wrong_kind(lab):
 
     assert "voiceops_livekit_url: expected a text, got a list" in play.output
     assert "Finalization" not in play.output
+
+
+def test_a_host_that_the_run_leaves_out_is_not_taken_for_one_that_the_inventory_lacks(lab):
+    play = lab("healthy").play("diagnose.yml", "--limit", "localhost,mac", "-e", json.dumps(PASSIVE))
+
+    assert play.returncode == 0, play.output
+    assert "the run left pi-hub out (--limit)" in play.incident["evidence"]["service"]["summary"]
+    assert play.incident["evidence"]["agent"]["state"] == "healthy"
+
+
+def test_a_run_without_the_controller_says_that_it_comes_to_no_verdict(lab):
+    play = lab("healthy").play("diagnose.yml", "--limit", "pi-hub", "-e", json.dumps(PASSIVE))
+
+    assert play.returncode == 0, play.output
+    assert "No verdict follows" in play.output
+    assert "--limit HOST,localhost" in play.output
+
+
+def test_asked_alone_the_service_takes_only_calls_of_the_route_for_the_agents(lab, tmp_path):
+    """As where another layer's variable is bad. The tunnel's own GET of the route is in the service's log, too."""
+    scenario = tmp_path / "logged.yml"
+    scenario.write_text(
+        "name: logged\ntitle: The service logs all requests\napi: {logs_requests: true}\n"
+        "expected: {verdict: healthy, state: healthy, remedy: null}\n",
+        encoding="utf-8",
+    )
+    running = lab(scenario)
+
+    for variables in (PASSIVE, {**PASSIVE, "voiceops_agent_via": "the Mac"}):
+        play = running.play("diagnose.yml", "-e", json.dumps(variables))
+
+    service = play.incident["evidence"]["service"]
+    logged = [event["what"] for event in service["events"] if "GET /api/internal/sessions 405" in event["what"]]
+    assert logged == []
+    assert service["signals"]["callbacks"] == 0

@@ -142,7 +142,8 @@ class ActionModule(ActionBase):
         folder = artifacts_dir(self._args["artifacts"], self._playbook_dir)
         earlier = find_incident(folder, name)
         # Where "latest" was none before the diagnosis, it is the diagnosis itself by now.
-        if earlier is None or earlier["incident_id"] == self._incident["incident_id"]:
+        itself = name == incidents.LATEST and earlier and earlier["incident_id"] == self._incident["incident_id"]
+        if earlier is None or itself:
             raise AnsibleActionFail(f"voiceops_incident_id: expected the id of an incident in {folder}, got {name!r}")
         age, most = self._now - (parse_time(earlier["finished_at"]) or 0.0), self._seconds("max_age")
         if age > most or age < -_CLOCKS_S:

@@ -17,8 +17,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_act import ChangeError, Steps, failed
-from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
 from ansible_collections.voiceops.livekit.plugins.modules import agent
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import connection, options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 _DOES = {
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the module's result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = dict(self._task.args)
+        args = options.given(agent.ARGUMENT_SPEC, self._task.args)
         at_most = float(args.get("deadline") or agent.ARGUMENT_SPEC["deadline"]["default"])
         what = _DOES.get(str(args.get("state")), "changing the agent")
         with progress(Display().display, what, at_most_s=at_most):
@@ -67,8 +67,8 @@ class ActionModule(ActionBase):
                 self._low_level_execute_command("true", sudoable=False)
         except AnsibleConnectionFailure as exc:
             host = task_vars.get("inventory_hostname", "lk's host")
-            why = redact(str(exc.message)).strip()
-            error = ChangeError("unreachable", f"{host}, which has lk, could not be reached: {why}")
+            why = f"{host}, which has lk, could not be reached: {connection.why(exc.message)}"
+            error = ChangeError("unreachable", why)
             return failed(error, Steps(self._tell, ()), None)
         return self._run_module(args, task_vars)
 

@@ -49,9 +49,9 @@ class ActionModule(ActionBase):
             problems.append(
                 f"voiceops_incident_id: expected the id of an incident in {folder}, got {args['incident']!r}"
             )
-        facts = {"voiceops_run": {**run, "attempt": attempt, "problems": problems, "incident": named}}
-        # What was gathered for an earlier run of the same playbook is no evidence of this one.
-        result["ansible_facts"] = facts if args["run"] else {**facts, "voiceops_evidence": {}}
+        # What the run's earlier look at the attempt found wrong is wrong still.
+        problems = list(dict.fromkeys([*run.get("problems", []), *problems]))
+        result["ansible_facts"] = {"voiceops_run": {**run, "attempt": attempt, "problems": problems, "incident": named}}
         result["changed"] = False
         return result
 

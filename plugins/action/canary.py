@@ -79,7 +79,7 @@ class ActionModule(ActionBase):
         try:
             result.update(getattr(self, f"_{self._args['step']}")(), changed=False)
         except OSError as exc:
-            raise AnsibleActionFail(f"voiceops_state_dir: {self._cannot(self._folder, exc)}") from exc
+            raise AnsibleActionFail(f"voiceops_state_dir: {self._cannot(self._folder, exc)}") from None
         if self._warnings:
             result["warnings"] = self._warnings
         return result

@@ -11,10 +11,16 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import DEADLINE_S
+from ansible_collections.voiceops.livekit.plugins.modules import dispatch_probe
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 # The slow path: the first wait, a second dispatch into the same room within it, and one retry to tell a cold start.
 WAITS = 2
+
+
+def _variable(option: str) -> str:
+    return f"voiceops_{'dispatch_' if option in ('deadline', 'cold_start', 'listen') else ''}{option}"
 
 
 class ActionModule(ActionBase):
@@ -23,8 +29,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the probe's record, also as C(ansible_facts.voiceops_evidence.dispatch)."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        gathered = args.pop("gathered", None) or {}
+        args = options.given(dispatch_probe.ARGUMENT_SPEC, self._task.args, _variable)
+        gathered = args.pop("gathered", {})
         at_most = WAITS * float(args.get("deadline") or DEADLINE_S)
         with progress(Display().display, "waiting for an agent to join the probe's room", at_most_s=at_most):
             result.update(

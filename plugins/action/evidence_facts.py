@@ -24,6 +24,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
 from ansible_collections.voiceops.livekit.plugins.modules import evidence_facts
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import connection, options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 # The first exchange may have to connect, which tells little of the clock; over a connection that exists it is quick.
@@ -85,8 +86,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the records of all O(layers), asking only for those that O(gathered) lacks."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        gathered = dict(args.pop("gathered", None) or {})
+        args = options.given(evidence_facts.ARGUMENT_SPEC, self._task.args, "voiceops_{}".format)
+        gathered = dict(args.pop("gathered", {}))
         reason = args.pop("reason", None)
         wanted = args.get("layers") or []
         wanted = [wanted] if isinstance(wanted, str) else wanted
@@ -167,7 +168,7 @@ class ActionModule(ActionBase):
                 args["run"]["clock"] = self._clock()
                 answer = self._run_module(args, task_vars)
         except AnsibleConnectionFailure as exc:
-            why = f"{host} could not be reached over {self._connection.transport}: {redact(str(exc.message)).strip()}"
+            why = f"{host} could not be reached over {self._connection.transport}: {connection.why(exc.message)}"
             return {"ansible_facts": {"voiceops_evidence": self._unknown(layers, why, False), "voiceops_clock": {}}}
         if answer.get("failed"):
             if "ansible_facts" not in answer and "module_stderr" in answer:

@@ -58,9 +58,9 @@ class ActionModule(ActionBase):
                 sides = ("was", "now")
                 after = judged_again(before, _rules(args))
         except SavedIncidentError as exc:
-            raise AnsibleActionFail(str(exc)) from exc
+            raise AnsibleActionFail(str(exc)) from None
         except RuleError as exc:
-            raise AnsibleActionFail(f"The rules cannot be used: {exc}") from exc
+            raise AnsibleActionFail(f"The rules cannot be used: {exc}") from None
         found = difference(before, after)
         suppressed: list[str] = after.get("suppressed") or []
         told = {
@@ -98,4 +98,4 @@ def _write(path: str, told: dict[str, Any]) -> None:
     except OSError as exc:
         raise AnsibleActionFail(
             f"voiceops_difference_file: expected a file that can be written, got {path} ({exc.strerror or exc})."
-        ) from exc
+        ) from None

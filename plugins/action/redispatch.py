@@ -11,6 +11,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import DEADLINE_S
+from ansible_collections.voiceops.livekit.plugins.modules import redispatch
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
 
@@ -20,8 +22,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the module returns, its record also as C(ansible_facts.voiceops_evidence.dispatch)."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        gathered = args.pop("gathered", None) or {}
+        args = options.given(redispatch.ARGUMENT_SPEC, self._task.args)
+        gathered = args.pop("gathered", {})
         at_most = float(args.get("deadline") or DEADLINE_S)
         with progress(Display().display, "waiting for an agent to join the person", at_most_s=at_most):
             result.update(

@@ -77,7 +77,7 @@ class ActionModule(ActionBase):
             renderers = RENDERERS if args["step"] == "end" else {}
             self._incident, warnings = incidents.update(args["path"], found, renderers)
         except (OSError, ValueError) as exc:
-            raise AnsibleActionFail(f"The record in {args['path'] or '(no folder)'} cannot be kept: {exc}") from exc
+            raise AnsibleActionFail(f"The record in {args['path'] or '(no folder)'} cannot be kept: {exc}") from None
         if args["step"] == "end":
             show(self._incident, args["path"], repair=True)
         if warnings:
@@ -143,7 +143,9 @@ class ActionModule(ActionBase):
         name = self._args["based_on"]
         folder = artifacts_dir(self._args["artifacts"], self._playbook_dir)
         earlier = find_incident(folder, name)
-        if earlier is None:
+        # Where "latest" was none before the diagnosis, it is the diagnosis itself by now.
+        itself = name == incidents.LATEST and earlier and earlier["incident_id"] == self._incident["incident_id"]
+        if earlier is None or itself:
             raise AnsibleActionFail(f"voiceops_incident_id: expected the id of an incident in {folder}, got {name!r}")
         age, most = self._now - (parse_time(earlier["finished_at"]) or 0.0), self._seconds("max_age")
         if age > most or age < -_CLOCKS_S:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 voiceops.livekit contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows in one line how far an agent came in a dispatch test."""
+"""Shows how far an agent came in a dispatch test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import DEADLINE_S, from_waiting_room
+from ansible_collections.voiceops.livekit.plugins.module_utils.report_text import wrap
 from ansible_collections.voiceops.livekit.plugins.module_utils.verification import verification
+
+COLUMNS = 80
 
 
 class ActionModule(ActionBase):
@@ -20,7 +23,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the module promises, and show the line."""
+        """Return what the module promises, and show the sentence."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec(
             argument_spec={
@@ -33,6 +36,7 @@ class ActionModule(ActionBase):
         if args["client"]["state"] == "unknown" and not args["dispatch"]:
             record["summary"] = args["client"]["summary"]
         found = verification(record)
-        Display().display(f"\n{found['line']}\n")
+        shown = "\n".join(wrap(found["line"], COLUMNS))
+        Display().display(f"\n{shown}\n")
         result.update(found, changed=False)
         return result

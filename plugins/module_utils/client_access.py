@@ -23,7 +23,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.http_request impo
     proxy_in_the_way,
     request,
 )
-from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import LiveKitError, http_url
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit_url import http_url
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import attempt_moment, rfc3339
 
 SIGNALS: dict[str, str] = {
@@ -114,13 +114,27 @@ def identity_of(token: object) -> str | None:
     return claims["sub"] if isinstance(claims.get("sub"), str) else None
 
 
+def wrong(options: Mapping[str, Any]) -> list[str]:
+    """Say what is wrong with the URL and the token that were given, a sentence each that names the variable."""
+    said = []
+    if options.get("client_url"):
+        try:
+            http_url(options["client_url"], "voiceops_client_url")
+        except ValueError as exc:
+            said.append(str(exc))
+    token = options.get("client_token")
+    if token and claims_of(token) is None:
+        said.append("voiceops_client_token: expected a JWT, got something else, which tells nothing")
+    return said
+
+
 def ask(options: Mapping[str, Any], deadline: float) -> dict[str, Any]:
     """Show LiveKit the token, if there is one, at the browser's URL; return C(url_failure) and C(token_refused)."""
     url = options.get("client_url") or options.get("livekit_url")
     token = str(options.get("client_token") or "").strip()
     try:
         target = parse_url(f"{http_url(url)}{_VALIDATE}", "voiceops_client_url")
-    except (LiveKitError, ValueError):
+    except ValueError:
         return {}
     headers = edge.probe_headers(options)
     if claims_of(token):

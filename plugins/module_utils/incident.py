@@ -75,14 +75,15 @@ def assemble(
 ) -> Incident:
     """Put a run's findings together as an incident record of plain JSON data.
 
-    A layer without a record, or with one that breaks the schema, becomes an unknown record, and an event that breaks it
-    is left out; C(problems) then says so. A broken collector never costs the other layers. C(suffix) is random by
-    default. Times are RFC 3339 UTC.
+    A layer without a record, or with one that breaks the schema, becomes an unknown record, and an event or a clock
+    that breaks it is left out; C(problems) then says so. A broken collector never costs the other layers. C(suffix) is
+    random by default. Times are RFC 3339 UTC.
     """
     rules = schema()
     records, record_problems = _checked_records(evidence, rules)
     entries, entry_problems = _checked_timeline(timeline, rules)
     unchecked = [] if HAS_JSONSCHEMA else [_UNCHECKED]
+    known_clocks, clock_problems = _checked_clocks(clocks or {}, rules)
     return {
         "schema": SCHEMA_NAME,
         "incident_id": incident_id(started_at, str(verdict.get("id", "")), suffix or secrets.token_hex(2)),
@@ -93,9 +94,9 @@ def assemble(
         "causes": _plain(list(causes)),
         "evidence": records,
         "timeline": entries,
-        "clocks": _plain(clocks or {}),
+        "clocks": known_clocks,
         "remediation": None,
-        "problems": _sentences([*problems, *record_problems, *entry_problems, *unchecked]),
+        "problems": _sentences([*problems, *record_problems, *entry_problems, *clock_problems, *unchecked]),
         "red_herrings": _sentences(red_herrings),
         "conflicts": _sentences(conflicts),
         "settings": _plain(settings or {}),
@@ -216,6 +217,15 @@ def _checked_timeline(
     valid = [entry for number, entry in enumerate(entries) if number not in errors]
     problems = [f"An event of the time line was not valid and is left out: {found[0]}" for found in errors.values()]
     return sorted(valid, key=lambda entry: parse_time(entry["at"]) or 0.0), problems
+
+
+def _checked_clocks(clocks: Mapping[str, Any], rules: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the valid clocks by host, and a problem for each of the others."""
+    rule = {**rules["properties"]["clocks"]["additionalProperties"], "$defs": rules["$defs"]}
+    known: dict[str, Any] = _plain(clocks)
+    errors = {host: found for host, clock in known.items() if (found := _errors(clock, rule))}
+    problems = [f"The clock of {host} was not valid and is left out: {found[0]}" for host, found in errors.items()]
+    return {host: clock for host, clock in known.items() if host not in errors}, problems
 
 
 def _errors(value: object, rules: Mapping[str, Any]) -> list[str]:

@@ -15,18 +15,17 @@ import email.utils
 import ssl
 import sys
 import time
-import urllib.parse
 from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit_url import http_url
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 
 T = TypeVar("T")
 # No single call may take longer, whatever the deadline.
 CALL_S = 10.0
 OPTIONS = ("livekit_url", "livekit_api_key", "livekit_api_secret")
-_SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 REASONS = {
     "options": "an option is missing or malformed",
@@ -64,21 +63,6 @@ class LiveKitError(Exception):
         self.reason = reason
 
 
-def http_url(url: object) -> str:
-    """Return the HTTP form of a project's URL (ws becomes http, wss https); raise LiveKitError if it is none."""
-    expected = "voiceops_livekit_url: expected a URL such as wss://my-project.livekit.cloud"
-    if not isinstance(url, str) or not url:
-        raise LiveKitError("options", f"{expected}, got nothing")
-    try:
-        parts = urllib.parse.urlsplit(url)
-        well_formed = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        well_formed = False
-    if not well_formed:
-        raise LiveKitError("options", f"{expected}, got {clip(redact(url), 100)!r}")
-    return urllib.parse.urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path.rstrip("/"), "", ""))
-
-
 class Api:
     """A connection to one project, to be used in a C(with) block and in one thread.
 
@@ -87,7 +71,10 @@ class Api:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """Take C(livekit_url), C(livekit_api_key) and C(livekit_api_secret) from the options."""
-        self._url = http_url(options.get("livekit_url"))
+        try:
+            self._url = http_url(options.get("livekit_url"))
+        except ValueError as exc:
+            raise LiveKitError("options", str(exc)) from None
         for name in OPTIONS[1:]:
             if not options.get(name) or not isinstance(options[name], str):
                 raise LiveKitError("options", f"voiceops_{name}: expected the project's API credentials, got nothing")

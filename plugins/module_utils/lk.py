@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import process
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit_url import http_url
 from ansible_collections.voiceops.livekit.plugins.module_utils.lk_output import (
     Version,
     parse_json,
@@ -151,6 +152,11 @@ def prepare(options: Mapping[str, Any]) -> Session:
     directory = options.get("agent_dir")
     toml = read_toml(directory) if directory else {}
     url = options.get("livekit_url") or ""
+    try:
+        if url:
+            http_url(url)
+    except ValueError as exc:
+        raise LkError("options", str(exc)) from None
     has_credentials = _check_credentials(options, url)
     session = Session(
         program=options.get("lk") or "lk",
@@ -321,8 +327,10 @@ def _environment(options: Mapping[str, Any], has_credentials: bool) -> dict[str,
         kept["LIVEKIT_URL"] = str(options["livekit_url"])
         kept["LIVEKIT_API_KEY"] = str(options["livekit_api_key"])
         kept["LIVEKIT_API_SECRET"] = str(options["livekit_api_secret"])
-    kept.update({str(name): str(value) for name, value in (options.get("lk_environment") or {}).items()})
-    return kept
+    more = {str(name): str(value) for name, value in (options.get("lk_environment") or {}).items()}
+    if any(not name or "=" in name or "\0" in name + value for name, value in more.items()):
+        raise LkError("options", "voiceops_lk_environment: expected names without =, and no null characters")
+    return {**kept, **more}
 
 
 def _run(

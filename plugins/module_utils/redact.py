@@ -32,8 +32,8 @@ _CONTROL = re.compile(
 
 _WORDS = r"password|passwd|passphrase|pwd|secret|credential"
 _VALUE = r"""(?:\[redacted\](?!\w)|\\?"[^"\\\n]*\\?"|'[^'\n]*'|[^\s"'\\]+)"""
-# What lk says of secrets and credentials as a whole is a sentence about them, and holds none.
-_SENTENCE = r"(?:secrets|credentials): (?:check|invalid|not|no|unable)\b"
+# What lk says of secrets and credentials as a whole, and we of a variable, is a sentence about them, and holds none.
+_SENTENCE = r"(?:(?:secrets|credentials): (?:check|invalid|not|no|unable|failed|agent)|voiceops_\w+: expected)(?=\s|$)"
 _SEPARATOR = r"""\\?["']?\s*(?:=>|[=:])\s*"""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (

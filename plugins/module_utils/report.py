@@ -17,8 +17,8 @@ from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import report_view as view
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_chart import chart
+from ansible_collections.voiceops.livekit.plugins.module_utils.report_repair import next_step, told
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_repair import terminal as repair
-from ansible_collections.voiceops.livekit.plugins.module_utils.report_repair import told
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_terminal import terminal
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_text import clock, plain, printable
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_tree import (
@@ -114,7 +114,7 @@ def _render(environment: Any, name: str, incident: view.Incident, **more: Any) -
         also_confirmed=view.also_confirmed(incident),
         undecided=view.undecided(incident),
         unknown_layers=view.unknown_layers(incident),
-        next=view.next_step(incident),
+        next=next_step(incident),
         attempt_line=view.attempt_line(incident),
         questions=view.QUESTIONS,
         title=view.title,

@@ -12,6 +12,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.remediation impor
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_terminal import Page, continued, mark, some
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_text import clock, plain
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_view import Incident
+from ansible_collections.voiceops.livekit.plugins.module_utils.report_view import next_step as diagnosed_next_step
 
 _STATES = {"repaired": "healthy", "not_needed": "healthy", "not_repaired": "faulty", "broken": "faulty"}
 _APPROVE = "ansible-playbook playbooks/remediate.yml -e voiceops_approve=true"
@@ -24,6 +25,20 @@ def told(incident: Incident) -> dict[str, Any] | None:
     """
     found = incident["remediation"]
     return None if found is None else _told(incident, found)
+
+
+def next_step(incident: Incident) -> dict[str, str]:
+    """Return what to do next, as L(report_view.next_step) does; once a repair has ended, by how it ended."""
+    found = incident["remediation"]
+    if found is None or found["verdict"] is None:
+        return diagnosed_next_step(incident)
+    ended = VERDICTS[found["verdict"]]
+    if _STATES.get(found["verdict"]) == "healthy":
+        return {"say": f"Nothing more to do: {ended}.", "command": ""}
+    return {
+        "say": " ".join([f"{ended.capitalize()}.", *found["because"]]),
+        "command": _command(incident, found["verdict"]),
+    }
 
 
 def _told(incident: Incident, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from __future__ import annotations
 
 import datetime
 import graphlib
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -203,7 +204,12 @@ def _files(folder: str) -> list[Path]:
     path = Path(folder)
     if not path.is_dir():
         raise RuleError(f"{folder}: expected a folder with rules (*.yml)")
-    return [*path.glob("*.yml"), *path.glob("*.yaml")]
+    try:
+        # A glob takes a folder that it may not read for an empty one.
+        found = sorted(os.listdir(path))
+    except OSError as exc:
+        raise RuleError(f"{folder}: expected a folder with rules (*.yml), got: {exc.strerror}") from exc
+    return [path / name for name in found if name.endswith((".yml", ".yaml"))]
 
 
 def _items(path: Path) -> list[Any]:

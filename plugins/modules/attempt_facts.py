@@ -39,7 +39,7 @@ options:
     type: str
     default: ""
   run:
-    description: The run to add the attempt to. A new one, without any evidence yet, is started by default.
+    description: The run to add the attempt to. A new one is started by default.
     type: dict
     default: {}
 """
@@ -88,8 +88,4 @@ ansible_facts:
           description: What was wrong with the input, as sentences that name the variable.
           returned: always
           type: list
-    voiceops_evidence:
-      description: The evidence of a new run, which has none yet.
-      returned: when a run is started
-      type: dict
 """

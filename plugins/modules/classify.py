@@ -193,6 +193,7 @@ suppressed:
 """
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -231,9 +232,16 @@ NOT_ASKED = {
 }
 
 
-def with_all_layers(evidence: dict[str, Record]) -> dict[str, Record]:
-    """Add an unknown record for each layer that nobody was asked for."""
-    return {layer: evidence.get(layer) or unknown(layer, NOT_ASKED.get(layer, "not asked")) for layer in LAYERS}
+def with_all_layers(evidence: dict[str, Record], hosts: Mapping[str, str]) -> dict[str, Record]:
+    """Add an unknown record for each layer that nobody was asked for; C(hosts) names who would have been."""
+    return {layer: evidence.get(layer) or unknown(layer, _why_not_asked(layer, hosts)) for layer in LAYERS}
+
+
+def _why_not_asked(layer: str, hosts: Mapping[str, str]) -> str:
+    host = hosts.get(layer, "localhost")
+    if host == "localhost":
+        return NOT_ASKED.get(layer, "not asked")
+    return f"not asked: the run left {host} out (--limit), or ended there before its time"
 
 
 def judge(params: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +260,7 @@ def judge(params: dict[str, Any]) -> dict[str, Any]:
     extra = {name: record for name, record in params["evidence"].items() if name not in LAYERS}
     layers = {name: record for name, record in params["evidence"].items() if name in LAYERS}
     found = correlate(layers, run, extra)
-    found["evidence"] = with_all_layers(found["evidence"])
+    found["evidence"] = with_all_layers(found["evidence"], run.hosts)
     agent_id = found["evidence"]["agent"]["signals"].get("id")
     settings = {**params["settings"], "agent_id": params["settings"].get("agent_id") or agent_id}
     settings = {name: value for name, value in settings.items() if value not in ("", None)}

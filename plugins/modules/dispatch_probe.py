@@ -285,29 +285,29 @@ record:
 """
 
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import not_run, probe
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 
+ARGUMENT_SPEC: dict[str, Any] = {
+    "gathered": {"type": "dict", "default": {}},
+    "livekit_url": {"type": "str", "required": True},
+    "livekit_api_key": {"type": "str", "required": True, "no_log": True},
+    "livekit_api_secret": {"type": "str", "required": True, "no_log": True},
+    "agent_name": {"type": "str", "default": ""},
+    "deadline": {"type": "float", "default": 90},
+    "cold_start": {"type": "float", "default": 10},
+    "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
+    "listen": {"type": "bool", "default": False},
+    "probe_id": {"type": "str", "default": ""},
+}
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "gathered": {"type": "dict", "default": {}},
-            "livekit_url": {"type": "str", "required": True},
-            "livekit_api_key": {"type": "str", "required": True, "no_log": True},
-            "livekit_api_secret": {"type": "str", "required": True, "no_log": True},
-            "agent_name": {"type": "str", "default": ""},
-            "deadline": {"type": "float", "default": 90},
-            "cold_start": {"type": "float", "default": 10},
-            "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
-            "listen": {"type": "bool", "default": False},
-            "probe_id": {"type": "str", "default": ""},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     for name in ("deadline", "cold_start"):
         if not 0 < params[name] <= 3600:

@@ -108,6 +108,7 @@ record:
 """
 
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -116,27 +117,26 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.redact import red
 from ansible_collections.voiceops.livekit.plugins.module_utils.redispatch import redispatch
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
 
+ARGUMENT_SPEC: dict[str, Any] = {
+    "gathered": {"type": "dict", "default": {}},
+    "livekit_url": {"type": "str", "required": True},
+    "livekit_api_key": {"type": "str", "required": True, "no_log": True},
+    "livekit_api_secret": {"type": "str", "required": True, "no_log": True},
+    "agent_name": {"type": "str", "default": ""},
+    "room": {"type": "str", "default": ""},
+    "deadline": {"type": "float", "default": 90},
+    "cold_start": {"type": "float", "default": 10},
+    "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
+    "synthetic_users": {
+        "type": "list",
+        "elements": "str",
+        "default": ["00000000-0000-0000-0000-000000000000"],
+    },
+}
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "gathered": {"type": "dict", "default": {}},
-            "livekit_url": {"type": "str", "required": True},
-            "livekit_api_key": {"type": "str", "required": True, "no_log": True},
-            "livekit_api_secret": {"type": "str", "required": True, "no_log": True},
-            "agent_name": {"type": "str", "default": ""},
-            "room": {"type": "str", "default": ""},
-            "deadline": {"type": "float", "default": 90},
-            "cold_start": {"type": "float", "default": 10},
-            "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
-            "synthetic_users": {
-                "type": "list",
-                "elements": "str",
-                "default": ["00000000-0000-0000-0000-000000000000"],
-            },
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     if not 0 < params["deadline"] <= 3600:
         module.fail_json(msg=f"deadline: expected seconds above 0 and up to 3600, got {params['deadline']:g}")

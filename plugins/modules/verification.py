@@ -10,7 +10,7 @@ module: verification
 short_description: Say in one line how far an agent came in a dispatch test
 version_added: 0.1.0
 description:
-  - Reads the records of the layers C(client) and C(dispatch), and shows one line of at most 80 columns.
+  - Reads the records of the layers C(client) and C(dispatch), and shows one sentence in lines of at most 80 columns.
   - Runs on the controller, without connecting to the host.
 author: voiceops.livekit contributors (@voiceops)
 extends_documentation_fragment:
@@ -52,7 +52,7 @@ state:
   returned: success
   type: str
 line:
-  description: The line that was shown.
+  description: What was shown, in one line.
   returned: success
   type: str
   sample: "VERIFIED: an agent was audible (accepted 0.1 s, joined 0.2 s, ready 0.5 s, audible 0.5 s)"

@@ -54,7 +54,13 @@ def read_probes(folder: Path, now: float) -> list[dict[str, Any]]:
         kept = json.loads((folder / PROBES_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [probe for probe in kept if isinstance(probe, dict) and probe.get("ended", 0) > now - KEEP_PROBES_S]
+    kept = kept if isinstance(kept, list) else []
+    return [probe for probe in kept if isinstance(probe, dict) and _ended(probe) > now - KEEP_PROBES_S]
+
+
+def _ended(probe: dict[str, Any]) -> float:
+    ended = probe.get("ended")
+    return float(ended) if isinstance(ended, (int, float)) else float("-inf")
 
 
 def add_probes(folder: Path, probes: list[dict[str, Any]], now: float) -> None:

@@ -32,6 +32,22 @@ BY_LK = {"voiceops_agent_via": "lk"}
         ({"voiceops_service_pattern": "("}, {"service"}, "voiceops_service_pattern"),
         ({"voiceops_agent_dir": "/nowhere at all", **BY_LK}, {"secrets", "agent"}, "voiceops_agent_dir"),
         ({"voiceops_agent_via": "the Mac"}, {"secrets", "agent"}, "voiceops_agent_via"),
+        # What Ansible takes for a text, and would be searched for in vain, or masked wherever it occurs.
+        ({"voiceops_service_pattern": ["a", "b"]}, {"service"}, "voiceops_service_pattern: expected a text"),
+        ({"voiceops_agent_id": {"id": "CA_x"}}, {"secrets", "agent"}, "voiceops_agent_id: expected a text"),
+        (
+            {"voiceops_livekit_url": "wss://me:pa55word@127.0.0.1:1"},
+            {"client", "secrets", "agent"},
+            "voiceops_livekit_url: expected a URL such as wss://my-project.livekit.cloud, without a user name",
+        ),
+        ({"voiceops_callback_url": "http://[::1/x"}, {"tunnel", "callback"}, "voiceops_callback_url: expected"),
+        ({"voiceops_client_url": "my-project.livekit.cloud"}, {"client"}, "voiceops_client_url: expected a URL"),
+        ({"voiceops_livekit_url": 5}, {"client", "secrets", "agent"}, "voiceops_livekit_url: expected"),
+        ({"voiceops_callback_key": 5}, {"callback"}, "voiceops_callback_key: expected a text of 4 characters"),
+        ({"voiceops_callback_key": {"a": 1}}, {"callback"}, "voiceops_callback_key: expected a text"),
+        ({"voiceops_required_secrets": [{"name": "A"}]}, {"secrets"}, "voiceops_required_secrets: expected a list"),
+        ({"voiceops_deadline": "abc"}, set(OTHERS), "voiceops_deadline: expected seconds above 0"),
+        ({"voiceops_deadline": 1e12}, set(OTHERS), "voiceops_deadline: expected seconds above 0"),
     ],
     ids=lambda value: next(iter(value.items())) if isinstance(value, dict) else None,
 )
@@ -43,11 +59,26 @@ def test_a_bad_variable_costs_its_layers_alone(lab, variables, unknown, sentence
     assert {layer for layer in OTHERS if evidence[layer]["state"] == "unknown"} - {"client"} == unknown - {"client"}
     for layer in unknown:
         assert sentence in " ".join(evidence[layer]["limits"]), evidence[layer]
+    assert "pa55word" not in play.output + json.dumps(play.incident)
+
+
+def test_variables_left_empty_in_yaml_cost_nothing(lab):
+    """As C(voiceops_synthetic_users:) with nothing after it."""
+    names = ("service_required_env", "synthetic_users", "deadline", "dispatch_deadline", "agent_via", "callback_probe")
+    empty = {f"voiceops_{name}": None for name in (*names, "callback_key_header", "service_pattern", "rules")}
+
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps({**PASSIVE, **empty}))
+
+    assert play.returncode == 0, play.output
+    evidence = play.incident["evidence"]
+    assert {layer for layer in OTHERS if evidence[layer]["state"] == "unknown"} == {"client"}
+    assert play.incident["problems"] == []
 
 
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
+        ({"voiceops_incident_id": "no-such-incident"}, "voiceops_incident_id"),
         ({"voiceops_attempt_at": "25:99"}, "voiceops_attempt_at"),
         ({"voiceops_attempt_at": "2026-02-30T10:00:00Z"}, "voiceops_attempt_at"),
         ({"voiceops_window": "soon"}, "voiceops_window"),
@@ -60,6 +91,33 @@ def test_a_malformed_time_is_told_and_the_diagnosis_goes_on(lab, variables, sent
     assert sentence in " ".join(play.incident["problems"])
     assert sentence in play.output
     assert play.incident["evidence"]["service"]["state"] == "healthy"
+
+
+def test_a_folder_of_rules_that_is_none_is_told_by_its_variable(lab):
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps({**PASSIVE, "voiceops_rules": "/nowhere"}))
+
+    assert play.returncode == 2, play.output
+    assert "voiceops_rules: expected a folder with rules (*.yml), got /nowhere" in play.output
+    assert play.incident["evidence"]["service"]["state"] == "healthy"
+
+
+@pytest.mark.parametrize("variables", [{"voiceops_agent_via": "the Mac"}, {"voiceops_callback_probe": "everything"}])
+def test_nobody_meets_a_wall_of_json_for_a_bad_variable(lab, variables):
+    play = lab("healthy").play("diagnose.yml", "-e", json.dumps({**PASSIVE, **variables}))
+
+    assert max(map(len, play.output.splitlines())) < 400
+
+
+@pytest.mark.parametrize("variables", [{"voiceops_livekit_url": "no-scheme"}, {"voiceops_livekit_api_secret": ""}])
+def test_a_proof_that_cannot_be_made_says_all_of_why_in_80_columns(lab, variables):
+    play = lab("healthy").play("verify.yml", "-e", json.dumps(variables))
+
+    assert play.returncode == 0, play.output
+    told = play.output[play.output.index("NOT KNOWN: ") :].split("\n\n", 1)[0]
+    assert max(map(len, told.splitlines())) <= 80
+    name = next(iter(variables))
+    assert f"NOT KNOWN: {name}: expected" in told
+    assert "got 'no-scheme'" in told or "got nothing" in told
 
 
 @pytest.mark.parametrize(
@@ -125,3 +183,47 @@ def test_no_secret_is_in_the_output_or_the_artifacts_at_any_verbosity(lab):
     for secret in secrets:
         assert secret not in play.output
         assert not any(secret in text for text in written)
+
+
+def test_a_repair_of_the_latest_incident_where_there_is_none_repairs_nothing(lab):
+    """By then, C(latest) is the diagnosis that the repair itself began with."""
+    play = lab("service-down").play("remediate.yml", "-e", json.dumps({**PASSIVE, "voiceops_incident_id": "latest"}))
+
+    assert play.returncode == 2, play.output
+    assert "voiceops_incident_id: expected the id of an incident in" in play.output
+    assert play.incident["verdict"]["id"] == "service_down"
+    assert play.incident["remediation"] is None
+
+
+def test_a_canary_names_the_variable_that_is_of_the_wrong_kind(lab):
+    play = lab("healthy").play("canary.yml", "-e", json.dumps({"voiceops_livekit_url": ["wss://a.livekit.cloud"]}))
+
+    assert "voiceops_livekit_url: expected a text, got a list" in play.output
+    assert "Finalization" not in play.output
+
+
+def test_a_host_that_the_run_leaves_out_is_not_taken_for_one_that_the_inventory_lacks(lab):
+    play = lab("healthy").play("diagnose.yml", "--limit", "localhost,mac", "-e", json.dumps(PASSIVE))
+
+    assert play.returncode == 0, play.output
+    assert "the run left pi-hub out (--limit)" in play.incident["evidence"]["service"]["summary"]
+    assert play.incident["evidence"]["agent"]["state"] == "healthy"
+
+
+def test_asked_alone_the_service_takes_only_calls_of_the_route_for_the_agents(lab, tmp_path):
+    """As where another layer's variable is bad. The tunnel's own GET of the route is in the service's log, too."""
+    scenario = tmp_path / "logged.yml"
+    scenario.write_text(
+        "name: logged\ntitle: The service logs all requests\napi: {logs_requests: true}\n"
+        "expected: {verdict: healthy, state: healthy, remedy: null}\n",
+        encoding="utf-8",
+    )
+    running = lab(scenario)
+
+    for variables in (PASSIVE, {**PASSIVE, "voiceops_agent_via": "the Mac"}):
+        play = running.play("diagnose.yml", "-e", json.dumps(variables))
+
+    service = play.incident["evidence"]["service"]
+    logged = [event["what"] for event in service["events"] if "GET /api/internal/sessions 405" in event["what"]]
+    assert logged == []
+    assert service["signals"]["callbacks"] == 0

@@ -91,7 +91,17 @@ def test_it_reads_the_incident_where_nothing_was_handed_on(
 
 
 @pytest.mark.parametrize("opens_for", ["no_fault", "remedy"])
-@pytest.mark.parametrize("given", [{}, {"voiceops_incident_id": ""}, {"voiceops_incident_id": "gone"}])
-def test_nothing_known_opens_nothing(tmp_path: Path, opens_for: str, given: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "voiceops_incident_id, got nothing."),
+        ({"voiceops_incident_id": ""}, "voiceops_incident_id, got nothing."),
+        ({"voiceops_incident_id": "gone"}, "voiceops_incident_id, got gone, which is none in "),
+        ({"voiceops_canary": None, "voiceops_state": None}, "voiceops_incident_id, got nothing."),
+        ({"voiceops_state": "weird", "voiceops_action": "restart_agent"}, "got the state weird."),
+    ],
+)
+def test_nothing_known_opens_nothing(tmp_path: Path, opens_for: str, given: dict[str, Any], sentence: str) -> None:
     found, told = gate(tmp_path, gate_opens_for=opens_for, **given)
     assert found == CLOSED, told
+    assert sentence in " ".join(told.split())

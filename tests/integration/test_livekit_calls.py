@@ -21,7 +21,8 @@ from aiohttp import web
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import client
-from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError, http_url
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit_url import http_url
 from lab import cloud
 from lab.scenario import load
 from lab.state import LabState
@@ -196,9 +197,27 @@ def test_a_server_that_is_not_there(url: str) -> None:
 def test_urls() -> None:
     assert http_url("wss://a.livekit.cloud/") == "https://a.livekit.cloud"
     assert http_url("ws://127.0.0.1:7880/base?x#y") == "http://127.0.0.1:7880/base"
-    for url in ("", None, 5, "a.livekit.cloud", "ftp://a", "ws://", "ws://a:b"):
-        with pytest.raises(LiveKitError, match="voiceops_livekit_url: expected"):
+    for url in (
+        "",
+        None,
+        5,
+        "a.livekit.cloud",
+        "ftp://a",
+        "ws://",
+        "ws://a:b",
+        "ws://[::1",
+        "wss://a b",
+        "wss://a\nX: y",
+    ):
+        with pytest.raises(ValueError, match="voiceops_livekit_url: expected"):
             http_url(url)
+
+
+@pytest.mark.parametrize("url", ["wss://me:pa55word@a.livekit.cloud", "wss://me:pa55word@127.0.0.1:99999"])
+def test_the_password_of_a_url_is_never_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="voiceops_client_url: expected") as told:
+        http_url(url, "voiceops_client_url")
+    assert "pa55word" not in str(told.value)
 
 
 AWAKE = {"name": "voice", "deployments": [{"status": "Running", "replicas": 1}], "wakes": True, "wake_delay": 0.2}

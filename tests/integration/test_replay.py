@@ -247,7 +247,19 @@ def test_bad_input_is_refused_with_the_variables_name(project, records, variable
     code, output = project.play("replay.yml", **variables)
 
     assert code == 2, output
-    assert sentence.format(artifacts=project.artifacts, newest=name) in " ".join(output.split())
+    told = sentence.format(artifacts=project.artifacts, newest=name)
+    assert told in " ".join(output.split())
+    fatal = next(line for line in output.splitlines() if line.startswith("fatal:"))
+    assert fatal.count(told.split(":")[0]) == 1
+
+
+def test_an_other_incident_left_empty_in_yaml_is_told_by_its_name(project, records):
+    project.save(records["tunnel-offline"])
+
+    code, output = project.play("compare.yml", voiceops_incident_other=None)
+
+    assert code == 2, output
+    assert "voiceops_incident_other: expected an incident's id" in output
 
 
 def test_two_incidents_side_by_side(project, records):

@@ -83,7 +83,7 @@ Room = dict[str, Any]
 def collect(options: dict[str, Any], deadline: float) -> Record:
     """Gather the record of the person's side; C(deadline) is an absolute C(time.monotonic())."""
     last = deadline - _MARGIN_S
-    limits: list[str] = []
+    limits = client_access.wrong(options)
     given = bool(options.get("client_url") or options.get("client_token"))
     access = {**_projects(options), **(client_access.ask(options, last) if given else {})}
     now = float(options.get("now") or time.time())
@@ -99,9 +99,8 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
             offset_ms = api.clock_offset_ms
     except LiveKitError as error:
         access.update(client_access.told_by_token(token, attempt, now, None))
-        return _unanswered(error, access, api.clock_offset_ms if api else None)
-    if token and client_access.claims_of(token) is None:
-        limits.append("voiceops_client_token: expected a JWT, got something else, which tells nothing")
+        result = _unanswered(error, access, api.clock_offset_ms if api else None)
+        return {**result, "limits": [*result["limits"], *client_access.wrong(options)]}
     return examine(rooms, chosen, dispatches, {**options, "access": access}, limits, offset_ms)
 
 

@@ -150,11 +150,19 @@ def _frame(options: Mapping[str, Any], unit: str, pattern: str) -> Frame:
         end=end,
         offset=offset,
         uncertainty=uncertainty,
-        path=urlsplit(str(options.get("callback_url") or "")).path.rstrip("/"),
+        path=_path(options.get("callback_url")),
         probes=options.get("probes") or [],
         synthetic_users=[str(user) for user in options.get("synthetic_users") or [] if user],
         secrets=[options.get(name) for name in ("callback_key", "livekit_api_key", "livekit_api_secret")],
     )
+
+
+def _path(url: object) -> str:
+    """Return the path of the callback's URL; empty of what is no URL, which the layer callback tells of."""
+    try:
+        return urlsplit(str(url or "")).path.rstrip("/")
+    except ValueError:
+        return ""
 
 
 def _host_signals(

@@ -112,6 +112,17 @@ def test_an_invalid_event_is_left_out_and_told_while_the_others_stay_in_order() 
     assert len([text for text in incident["problems"] if "event of the time line" in text]) == 1
 
 
+def test_an_invalid_clock_is_left_out_and_told_and_costs_not_the_record() -> None:
+    clock = {"offset_ms": 1.0, "uncertainty_ms": 2.0}
+    masked = {"offset_ms": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER", "uncertainty_ms": 2.0}
+
+    incident = assemble(**findings(clocks={"mac": clock, "pi-hub": masked}))
+
+    assert validate(incident) == []
+    assert incident["clocks"] == {"mac": clock}
+    assert any("The clock of pi-hub was not valid" in problem for problem in incident["problems"])
+
+
 def test_what_json_does_not_know_is_kept_as_well_as_it_can_be() -> None:
     given = findings()
     given["evidence"]["client"]["signals"].update(nan=math.nan, path=Path("/x"), pair=(1, 2), **{"7": None})

@@ -255,3 +255,46 @@ def test_code_is_held_by_more_backticks_than_it_has(evil: str) -> None:
     incident = load("dormant")
     incident["evidence"]["agent"]["repeat"] = f"{evil} $(x) **b** <i>"
     assert not [line for line in outside_of_code(report.markdown(incident)) if "<i>" in line]
+
+
+STEP = {"at": "2026-02-06T22:50:00Z", "what": "New containers", "took_s": 9.0, "output": []}
+
+
+def repaired(verdict: str | None, *because: str, done: str = "restart_agent") -> dict[str, Any]:
+    """The dormant agent's incident after a repair that ended so."""
+    remediation = {
+        **dict.fromkeys(("based_on", "before", "after")),
+        **{"run": "x", "cause": "cloud_agent_dormant_no_wake", "title": "It sleeps", "plan": []},
+        **{"steps": [{**STEP, "remedy": done, "outcome": "done"}], "verdict": verdict, "because": [*because]},
+    }
+    return {**load("dormant"), "remediation": remediation}
+
+
+@pytest.mark.parametrize("verdict", ["repaired", "not_needed"])
+def test_after_a_repair_that_helped_nobody_is_told_to_deploy(verdict: str) -> None:
+    incident = repaired(verdict, "The dispatch test passes now.")
+
+    assert "Nothing more to do" in report.html(incident)
+    assert "Nothing more to do" in report.markdown(incident)
+    assert 'class="command"' not in report.html(incident)
+    assert "```bash\ncd livekit-agent && lk agent deploy\n```" not in report.markdown(incident)
+
+
+@pytest.mark.parametrize(
+    ("incident", "say", "command"),
+    [
+        (repaired("needs_approval", "restart_agent needs approval."), "needs approval.", "voiceops_approve=true"),
+        (repaired("blocked", "2 sessions would be cut off."), "2 sessions would be cut off.", None),
+        (repaired("not_repaired", "Tried in vain: redeploy_agent.", done="redeploy_agent"), "Tried in vain", None),
+        (repaired("not_repaired", "Tried in vain: restart_agent."), "Tried in vain", "lk agent deploy"),
+        (repaired(None), "", "lk agent deploy"),
+    ],
+    ids=["approve", "blocked", "all tried", "one is left", "interrupted"],
+)
+def test_what_is_next_follows_how_the_repair_ended(incident: dict[str, Any], say: str, command: str | None) -> None:
+    page = report.html(incident)
+
+    following = page[page.index("<h2>Next</h2>") : page.index("</div>", page.index("<h2>Next</h2>"))]
+    assert say in following
+    assert ('class="command"' in following) is bool(command)
+    assert (command or "") in following

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -129,6 +133,29 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(RuleError, match="none: expected a folder with rules"):
         load(str(tmp_path / "none"))
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[str]:
+    """A folder that this process may not read, which root is only kept from as another user."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0)
+        was = os.geteuid()
+        if was == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(was)
+            os.chmod(folder, 0o700)
+
+
+def test_a_folder_that_may_not_be_read_is_refused_rather_than_taken_for_an_empty_one():
+    with (
+        pytest.raises(RuleError, match=r"expected a folder with rules .* got: Permission denied"),
+        as_nobody() as folder,
+    ):
+        load(folder)
 
 
 def test_a_users_rules_take_their_place_by_the_names_of_their_files(tmp_path, folder):

@@ -40,7 +40,7 @@ def test_probes_are_kept_for_a_day(tmp_path):
     assert [probe["what"] for probe in read_probes(tmp_path, 1000.0 + KEEP_PROBES_S - 1)] == ["dispatch"]
 
 
-@pytest.mark.parametrize("content", ["", "not json", '{"since": 1}', "[1, null]"])
+@pytest.mark.parametrize("content", ["", "not json", '{"since": 1}', "[1, null]", "5", '[{"ended": "x"}]'])
 def test_a_damaged_file_of_probes_means_that_none_are_known(tmp_path, content):
     (tmp_path / PROBES_FILE).write_text(content, encoding="utf-8")
     assert read_probes(tmp_path, 1000.0) == []

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch
+from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, room_agents
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import condition_of
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import agent as agent_layer
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector, worker
@@ -55,10 +55,6 @@ _KNOWN_ABSENCES = (
 _STRANGERS = (
     "A refused key and an invalid body at once look like the probe of another controller: they do not count as calls of"
     " the agent."
-)
-_OTHERS = (
-    "People are with agents of other names ({}) than ours ({!r}), so who waits for it is not known: set"
-    " voiceops_agent_name to have them told apart"
 )
 _TURNED_AWAY = re.compile(r"permission denied|connection refused|host key verification failed|too many auth", re.I)
 _NO_ANSWER = re.compile(r"timed out|time-?out|no route to host|host is down", re.I)
@@ -113,7 +109,7 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
     if "agent" in merged and merged["agent"]["signals"].get("name") is None:
         merged["agent"]["signals"]["name"] = run.agent_name
     if "client" in merged and "agent" in merged:
-        _doubt_others_agents(merged["client"], merged["agent"]["signals"].get("name"))
+        room_agents.doubt_others(merged["client"], merged["agent"]["signals"].get("name"))
     _merge_dispatch(merged, extra.get("agent_after"), run)
     if "secrets" in merged and "agent" in merged:
         merged["secrets"]["signals"]["changed_after_deploy"] = _changed_after(
@@ -132,14 +128,6 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         "timeline": _timeline(merged, run, probes),
         "red_herrings": _red_herrings(merged, run, probes),
     }
-
-
-def _doubt_others_agents(client: Record, name: str | None) -> None:
-    """Take back what was counted while our agent's name was not known, if an agent of another name was counted in."""
-    others = [other for other in client["signals"].get("served_by_names") or [] if other != name]
-    if name is not None and others:
-        client["signals"].update(dict.fromkeys(("waiting", "served")))
-        client["limits"] = [*(client.get("limits") or []), _OTHERS.format(", ".join(others), name)]
 
 
 def _join_tunnel(evidence: Mapping[str, Record]) -> None:

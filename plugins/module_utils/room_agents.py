@@ -14,6 +14,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Room = dict[str, Any]
+_OTHERS = (
+    "People are with agents of other names ({}) than ours ({!r}), so who waits for it is not known: set"
+    " voiceops_agent_name to have them told apart"
+)
 
 
 def told_name(agent: Mapping[str, Any]) -> str:
@@ -75,3 +79,11 @@ def named_alone(rooms: list[Room]) -> list[str]:
     """Name the agents of the rooms with people in which every agent tells its name, each once."""
     names = [[told_name(agent) for agent in room["agents"]] for room in rooms if room["people"]]
     return sorted({name for each in names if all(each) for name in each})
+
+
+def doubt_others(client: dict[str, Any], name: str | None) -> None:
+    """Take back what the record C(client) counted before our agent's name was known, if another's was counted in."""
+    others = [other for other in client["signals"].get("served_by_names") or [] if other != name]
+    if name is not None and others:
+        client["signals"].update(dict.fromkeys(("waiting", "served")))
+        client["limits"] = [*(client.get("limits") or []), _OTHERS.format(", ".join(others), name)]

@@ -86,6 +86,10 @@ options:
   client_token:
     description: The token that the person's browser used. LiveKit is asked whether it takes it; nobody joins by that.
     type: str
+  room:
+    description: The room that the attempt is about, for V(client). By default that of the person who waits.
+    type: str
+    default: ""
   agent_name:
     description: The agent's dispatch name; empty for automatic dispatch.
     type: str
@@ -663,6 +667,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "livekit_api_secret": {"type": "str", "no_log": True},
     "client_url": {"type": "str"},
     "client_token": {"type": "str", "no_log": True},
+    "room": {"type": "str", "default": ""},
     "agent_name": {"type": "str", "default": ""},
     "agent_id": {"type": "str"},
     "agent_dir": {"type": "path"},

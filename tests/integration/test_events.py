@@ -177,6 +177,7 @@ def test_the_rulebook_has_a_throttled_rule_for_all_that_the_source_tells() -> No
     assert ruled == {"agent_missing", "agent_left"}
     for rule in ruleset["rules"]:
         assert rule["throttle"]["group_by_attributes"] == ["event.livekit.agent"]
+        assert rule["action"]["run_playbook"]["extra_vars"]["voiceops_room"] == "{{ event.livekit.room }}"
     (source,) = ruleset["sources"]
     options = yaml.safe_load(SOURCE["DOCUMENTATION"])["options"]
     assert set(source["voiceops.livekit.livekit_webhook"]) <= set(options)

@@ -193,13 +193,15 @@ def since(room: Room) -> float:
 def choose(rooms: list[Room], options: Mapping[str, Any], token_room: str | None = None) -> Room | None:
     """Pick the room that the attempt is about; None if none can be it.
 
-    That is the room of the person's token, if there is one. Else, waiting rooms come first, those joined in the
-    attempt's window before older ones, those that ask for our agent by name before others, the longest waiting first;
-    then the room that was joined nearest to the attempt, in its window. Rooms for others' agents are none of ours.
+    That is the room that the operator named, and no other then; else that of the person's token. Else, waiting rooms
+    come first, those joined in the attempt's window before older ones, those that ask for our agent by name before
+    others, the longest waiting first; then the room that was joined nearest to the attempt, in its window. Rooms for
+    others' agents are none of ours.
     """
-    named = [room for room in rooms if room["name"] == token_room]
-    if named:
-        return named[0]
+    wanted = options.get("room")
+    named = [room for room in rooms if room["name"] == (wanted or token_room)]
+    if named or wanted:
+        return named[0] if named else None
     rooms = [room for room in rooms if not room.get("of_others")]
     now = float(options.get("now") or time.time())
     attempt = options.get("attempt")
@@ -242,6 +244,8 @@ def examine(
         "server_clock_offset_ms": offset_ms,
     }
     if chosen is None:
+        if options.get("room"):
+            limits = [f"voiceops_room: no person is in the room {options['room']} now", *limits]
         others = f"; {len(occupied)} other sessions are on" if occupied else ""
         summary = f"no room of the attempt is open now, so nothing can be said of it{others}"
         fault = client_access.fault_in(access)

@@ -300,6 +300,14 @@ def test_the_room_of_the_persons_token_is_the_attempts() -> None:
     assert chosen is rooms[1]
 
 
+def test_the_room_that_is_named_is_the_attempts_and_no_other() -> None:
+    rooms = [room("waits longer", someone(-590)), room("theirs", someone(-60)), room("named", someone(-30))]
+    options = {"now": NOW, "attempt": attempt(-540)}
+    assert choose(rooms, {**options, "room": "named"}, "theirs") is rooms[2]
+    assert choose(rooms, {**options, "room": "gone"}, "theirs") is None
+    assert "voiceops_room: no person is in the room gone now" in look(None, room="gone")["limits"]
+
+
 def test_nobody_now_says_nothing_of_the_attempt() -> None:
     result = look(None)
     assert result["state"] == "unknown"

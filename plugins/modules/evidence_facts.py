@@ -444,8 +444,8 @@ ansible_facts:
               False.", type: bool, returned: always}
             first_error: {description: "The first error in the span that is not ours, redacted, at most 300
               characters.", type: str, returned: always}
-            disk_full: {description: "A file system is full now, or the log complained of it in the span.", type:
-              bool, returned: always}
+            disk_full: {description: "No room is left now where the service works, in the journal's folder, in / or in
+              /var; or the log complained of it in the span.", type: bool, returned: always}
             ntp_synchronized: {description: "Timedatectl says that the clock is synchronized.", type: bool, returned:
               always}
             local_time_offset_ms: {description: "The host's clock minus the controller's, which all times in this

@@ -340,6 +340,8 @@ ansible_facts:
               list, returned: always}
             tunnel_ports: {description: "The port that each of these forwards to, as ngrok tells it.", type: list,
               returned: always}
+            serves_host: {description: "One of these URLs is of the callback's host; None if they could not be listed;
+              filled in when the evidence is brought together.", type: bool, returned: always}
             tunnel_started_at: {description: "When ngrok was started, RFC 3339, the controller's clock; None unless
               one runs.", type: str, returned: always}
             url_secret_older: {description: "True if the agent's secret NEXT_APP_URL was last set before that, else

@@ -24,6 +24,7 @@ DOWN = {
     **edge_error("ERR_NGROK_8012", 502),
 }
 QUOTA = edge_error("ERR_NGROK_727", 403)
+LACKS = {"secrets": {"missing": ["OPENAI_API_KEY"]}, **NO_AGENT_CAME}
 
 
 def diagnosed(*changes: dict[str, Any]) -> dict[str, Any]:
@@ -254,7 +255,7 @@ def test_an_agent_that_joins_is_no_proof_while_it_is_not_known_whether_the_cause
 @pytest.mark.parametrize(
     ("changes", "cause", "only_if_missing"),
     [
-        ({"secrets": {"missing": ["OPENAI_API_KEY"]}, **NO_AGENT_CAME}, "agent_missing_secret", "true"),
+        (LACKS, "agent_missing_secret", "true"),
         (logged(statuses=(401,)), "callback_auth_mismatch", "false"),
     ],
 )
@@ -263,7 +264,32 @@ def test_a_secret_that_is_there_is_overwritten_only_where_none_is_missing(
 ) -> None:
     found = begin(diagnosed(changes))
     assert (found["cause"], found["verdict"]) == (cause, None)
-    assert found["plan"][0]["options"] == {"voiceops_secret_only_if_missing": only_if_missing}
+    assert found["plan"][0]["options"]["voiceops_secret_only_if_missing"] == only_if_missing
+
+
+OFFLINE = edge_error("ERR_NGROK_3200", 404)
+MOVED = {"tunnel": {"tunnel_urls": ["https://other.ngrok.io", "https://third.ngrok.io"], "tunnel_ports": [None, None]}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "addresses"),
+    [
+        ((OFFLINE, MOVED), "https://other.ngrok.io,https://third.ngrok.io"),
+        ((LACKS, MOVED), "https://other.ngrok.io,https://third.ngrok.io,https://proto-trainer.ngrok.io"),
+        ((LACKS, {"tunnel": {"tunnel_urls": []}}), ""),
+        ((LACKS,), "unknown"),
+    ],
+)
+def test_the_agents_address_is_set_to_one_that_leads_somewhere(changes: Any, addresses: str) -> None:
+    """What is no address, such as C(unknown), restricts nothing."""
+    assert begin(diagnosed(*changes))["plan"][0]["options"]["update_secrets_addresses"] == addresses
+
+
+def test_an_address_that_the_vault_may_have_an_older_one_of_waits_for_approval() -> None:
+    for older, cause in ((True, "next_app_url_stale"), (None, "tunnel_domain_changed")):
+        older_secret = {"tunnel": {"url_secret_older": older}}
+        found = begin(diagnosed(OFFLINE, MOVED, older_secret), approved=False)
+        assert (found["cause"], found["verdict"]) == (cause, "needs_approval")
 
 
 def test_a_key_that_differs_is_not_overwritten_unasked_since_the_other_side_may_have_the_wrong_one() -> None:

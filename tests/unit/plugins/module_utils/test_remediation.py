@@ -24,6 +24,7 @@ DOWN = {
     **edge_error("ERR_NGROK_8012", 502),
 }
 QUOTA = edge_error("ERR_NGROK_727", 403)
+OFFLINE = edge_error("ERR_NGROK_3200", 404)
 LACKS = {"secrets": {"missing": ["OPENAI_API_KEY"]}, **NO_AGENT_CAME}
 
 
@@ -238,6 +239,17 @@ def test_another_cause_that_the_repaired_one_hid_is_told() -> None:
     assert remediation.proof(found, diagnosed(DOWN)).helped is True
 
 
+def test_another_cause_is_no_proof_while_it_is_not_known_whether_the_repaired_one_is_gone() -> None:
+    """Where the service cannot be asked, nothing says that it was started; that the tunnel is offline is no proof."""
+    records = evidence(OFFLINE, without=("service",))
+    now = {"incident_id": "now", "evidence": records, **CONTEXT, **classify(records, RULES, CONTEXT)}
+    found = after_acts("start_service", incident=diagnosed(DOWN))
+    seen = remediation.proof(found, now)
+    assert (seen.helped, seen.after["cause"]) == (None, "open")
+    assert "The tunnel is offline (tunnel_offline)" in seen.because
+    assert remediation.verified(found, seen, last=True)["verdict"] == "needs_human"
+
+
 def test_what_is_not_proven_is_no_repair_and_ends_it() -> None:
     found = ending(after_acts("restart_agent"), diagnosed(NOT_PROBED), last=False)
     assert found["verdict"] == "needs_human"
@@ -267,7 +279,6 @@ def test_a_secret_that_is_there_is_overwritten_only_where_none_is_missing(
     assert found["plan"][0]["options"]["voiceops_secret_only_if_missing"] == only_if_missing
 
 
-OFFLINE = edge_error("ERR_NGROK_3200", 404)
 MOVED = {"tunnel": {"tunnel_urls": ["https://other.ngrok.io", "https://third.ngrok.io"], "tunnel_ports": [None, None]}}
 
 

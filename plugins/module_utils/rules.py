@@ -93,6 +93,7 @@ SETTINGS = {
     "agent_id": "str: the cloud agent's id",
     "agent_name": "str: the dispatch name; empty for automatic dispatch",
     "callback_url": "str: the URL that the agent calls",
+    "database_unit": "str: the systemd unit of the service's database, on the service's host",
     "service_host": "str: the inventory's name of the service's host",
     "service_unit": "str: the service's systemd unit",
     "tunnel_host": "str: the inventory's name of the tunnel's host",

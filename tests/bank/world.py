@@ -237,6 +237,7 @@ class World:
             "service_unit": known["service_unit"],
             "tunnel_host": "mac",
             "tunnel_unit": "ngrok",
+            "database_unit": "postgresql",
         }
 
 

@@ -315,3 +315,11 @@ def test_a_cause_whose_rule_asks_for_approval_gets_it_whatever_its_remedy_says()
     found = begin(incident, approved=False)
     assert (found["verdict"], found["plan"][-1]["permitted"]) == ("needs_approval", False)
     assert begin(incident, approved=False, allowed=["update_secret"])["verdict"] is None
+
+
+def test_the_database_is_started_by_the_unit_that_the_inventory_names() -> None:
+    records = evidence(logged("P1001"))
+    context = {**CONTEXT, "settings": {**CONTEXT["settings"], "database_unit": "postgresql@15-main"}}
+    (only,) = begin({"incident_id": "now", "evidence": records, **context, **classify(records, RULES, context)})["plan"]
+    assert only["options"] == {"systemd_unit_name": "postgresql@15-main", "systemd_unit_state": "started"}
+    assert only["command"] == "ssh pi-hub sudo systemctl restart postgresql@15-main"

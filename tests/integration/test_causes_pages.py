@@ -79,7 +79,7 @@ def test_every_link_leads_to_a_file_and_an_anchor_that_exist(texts: dict[str, st
 def test_a_cause_tells_what_to_do_how_it_is_told_and_from_what(book: Book) -> None:
     text = section(book, "tunnel_offline")
     assert "> ngrok answers for \\<tunnel host> with \\<tunnel error code>" in text
-    assert "```sh\nssh <tunnel_host> systemctl start ngrok\n```" in text
+    assert "```sh\nssh <tunnel_host> sudo systemctl start <tunnel_unit>\n```" in text
     assert "Unattended: **yes**" in text
     assert '- `tunnel.error_code` is "ERR_NGROK_3200"' in text
     assert '  - there: `tunnel.error_code` is "ERR_NGROK_8012"' in text

@@ -64,6 +64,7 @@ class ActionModule(ActionBase):
             verdict=incident["verdict"]["id"],
             state=incident["verdict"]["state"],
             action=remedy["id"] if remedy else "none",
+            automatic=bool(remedy and remedy["automatic"]),
             path="",
         )
         folder = artifacts_dir(args["artifacts"], str((task_vars or {}).get("playbook_dir", ".")))

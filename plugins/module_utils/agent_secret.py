@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import lk
@@ -26,6 +26,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.agent_change impo
     watch_restart,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_watch import POLL_S
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers.inspector import host_of
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers.secrets import GIVEN_BY_LIVEKIT, secrets_of
 
 SUCCESS = "Updated agent secrets"
@@ -50,6 +51,7 @@ def set_secret(options: Mapping[str, Any], check: bool) -> dict[str, Any]:
             return _told(
                 act.ended(f"the secret {name} exists already: nothing was done", changed=False), known, known, name
             )
+        _check_address(name, value, options.get("addresses") or [])
         if check:
             return _told(act.ended(f"would set the secret {name}"), known, known, name)
         return _set(act, known)
@@ -116,6 +118,17 @@ def _check(name: str, value: str) -> None:
     problem = value_problem(value)
     if problem:
         raise ChangeError("refused", f"value (of {name}): expected {problem}")
+
+
+def _check_address(name: str, value: str, addresses: Iterable[str]) -> None:
+    """Refuse a value that has the host of none of the C(addresses), as far as they name any."""
+    hosts = list(filter(None, map(host_of, addresses)))
+    if hosts and host_of(value) not in hosts:
+        raise ChangeError(
+            "refused",
+            f"value (of {name}): expected an address at {' or '.join(hosts)}, where a tunnel runs now, got another one,"
+            " which may be an old one of the vault",
+        )
 
 
 def value_problem(value: str) -> str | None:

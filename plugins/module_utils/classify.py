@@ -28,6 +28,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.expressions impor
     render,
     signals_of,
 )
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers.inspector import serves_host
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import STATES, Rule, RuleError, RuleSet
 
@@ -176,6 +177,9 @@ def known_signals(evidence: Mapping[str, Record], context: Mapping[str, Mapping[
         signals = record.get("signals") or {}
         heard = True if any(value is not None for value in signals.values()) else None
         layers[layer] = {"host_reachable": heard, **signals}
+    if "tunnel" in layers and layers["tunnel"].get("serves_host") is None:
+        # Records of before that signal hold what it is made of.
+        layers["tunnel"]["serves_host"] = serves_host(layers["tunnel"])
     return {**layers, **{name: dict(values) for name, values in context.items()}}
 
 

@@ -142,6 +142,7 @@ def _join_tunnel(evidence: Mapping[str, Record]) -> None:
         # What forwards to another port is the tunnel of something else.
         own = [(url, to) for url, to in zip(signals["tunnel_urls"], ports) if to in (port, None)]
         signals.update(tunnel_urls=[url for url, _to in own], tunnel_ports=[to for _url, to in own])
+    signals["serves_host"] = inspector.serves_host(signals)
 
 
 def _changed_after(changed: Any, deployed: Any) -> bool | None:
@@ -176,7 +177,7 @@ def calls_heard(journal: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[str
     if counts or statuses:
         return {"calls": max([*counts, 1]), "call_statuses": list(dict.fromkeys(statuses)) or None}
     journal_silent = journal.get("callbacks") == 0 and journal.get("silence_counts") is True
-    own = any(str(edge.get("host")) in url for url in edge.get("tunnel_urls") or [])
+    own = inspector.serves_host(edge) is True
     edge_silent = edge.get("inspector_callbacks") == 0 and edge.get("inspector_covers") is True and own
     silent = journal_silent or edge_silent
     return {"calls": 0 if silent else None, "call_statuses": [] if silent else None}

@@ -239,8 +239,11 @@ def proof(found: Remediation, judged: Mapping[str, Any]) -> Proof:
         return Proof(False, f"The cause still holds: {found['title']} ({after['summary']}).", after)
     if is_other and after["joined"] is False and now["layer"] in _THE_AGENTS:
         return Proof(False, f"Still no agent joins: {now['title']} ({after['summary']}).", after)
+    other = f"{now['title']} ({now['id']})"
+    if is_other and cause != "ruled_out":
+        return Proof(None, f"Whether the cause is gone is not known, and another one shows now: {other}.", after)
     if is_other:
-        return Proof(True, f"The cause is {_words(cause)}.", after, f"{now['title']} ({now['id']})")
+        return Proof(True, "The cause is ruled out.", after, other)
     if after["joined"] is not True:
         return Proof(None, f"It is not proven that an agent joins now: {after['summary']}.", after)
     if cause != "ruled_out":
@@ -248,7 +251,7 @@ def proof(found: Remediation, judged: Mapping[str, Any]) -> Proof:
         return Proof(None, f"An agent joins ({after['summary']}), but whether the cause is gone is not known.", after)
     if _flaps(judged["evidence"]["dispatch"]["signals"]):
         return Proof(None, f"An agent joined once, and not again ({after['summary']}).", after)
-    return Proof(True, f"The dispatch test passes now: {after['summary']}. The cause is {_words(cause)}.", after)
+    return Proof(True, f"The dispatch test passes now: {after['summary']}. The cause is ruled out.", after)
 
 
 def _flaps(signals: Mapping[str, Any]) -> bool:
@@ -288,7 +291,3 @@ def in_vain(found: Remediation, because: str) -> Remediation:
 
 def _is_harmless(found: Remediation, remedy: str) -> bool:
     return any(each["harmless"] for each in found["plan"] if each["remedy"] == remedy)
-
-
-def _words(state: str) -> str:
-    return {"ruled_out": "ruled out", "suspected": "not confirmed any more", "open": "not confirmed any more"}[state]

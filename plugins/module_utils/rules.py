@@ -20,11 +20,11 @@ A rule:
   beside        true for a fault that keeps no agent away by itself: the probe is worth its while all the same
   remedy        id of a remedy; none by default
   remedy_when   expressions; the remedy is one only where all are true
-  unattended    overrides the remedy's
+  unattended    overrides the remedy's, if that has a role
   advice        text: what to do, in words; with the command to type, if there is no remedy
 
-A remedy: C(id), C(title), C(command) (text) and C(unattended): C(yes), C(guard) (behind limits) or C(no); and, unless
-only a person can do it:
+A remedy: C(id), C(title), C(command) (text) and C(unattended): C(yes), C(guard) (behind limits) or C(no), which it
+always is without a role; and, unless only a person can do it:
   role          the collection's role that does it
   group         the inventory group whose first host it runs on, or localhost
   options       the role's variables; values are texts
@@ -94,6 +94,7 @@ SETTINGS = {
     "agent_id": "str: the cloud agent's id",
     "agent_name": "str: the dispatch name; empty for automatic dispatch",
     "callback_url": "str: the URL that the agent calls",
+    "database_unit": "str: the systemd unit of the service's database, on the service's host",
     "service_host": "str: the service's host: where ssh reaches it, else the inventory's name",
     "service_unit": "str: the service's systemd unit",
     "tunnel_host": "str: the tunnel's host, likewise",
@@ -251,6 +252,8 @@ def _remedy(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
     _one_of(f"{where}: unattended", unattended, UNATTENDED)
     if remedy["role"]:
         _one_of(f"{where}: group", remedy["group"], GROUPS)
+    else:
+        unattended = "no"
     options = _texts(f"{where}: options", list(remedy["options"].values()))
     _check_all(f"{where}: command", [remedy["command"]], names, check_text)
     _check_all(f"{where}: options", options, names, check_text)
@@ -362,7 +365,7 @@ def _resolve(rule: Rule, remedies: dict[str, dict[str, Any]]) -> dict[str, Any] 
     where = f"{rule['file']}: {rule['id']}: remedy"
     _one_of(where, rule["remedy"], tuple(remedies))
     remedy = remedies[rule["remedy"]]
-    return {**remedy, "unattended": rule["unattended"] or remedy["unattended"]}
+    return {**remedy, "unattended": (remedy["role"] and rule["unattended"]) or remedy["unattended"]}
 
 
 def _check_references(rules: dict[str, Rule]) -> None:

@@ -25,8 +25,9 @@ STATES = ("started", "restarted", "reset")
 # A unit that is up counts as staying up when it has been so for as long as one that dies at once takes to die.
 STEADY_S, POLL_S = 2.0, 0.2
 LAST_LINES = 10
-_COMMANDS = {"started": (("start",),), "restarted": (("restart",),), "reset": (("reset-failed",), ("start",))}
-_DOING = {"started": "start", "restarted": "restart", "reset": "reset and start"}
+_VERBS = {"started": ("start",), "restarted": ("restart",), "reset": ("reset-failed", "start")}
+# What ran to its end and counts as active: to start it does nothing, though what it had started may be down.
+_ENDED = "exited"
 # What a host says, and what is to be done about it.
 _REFUSALS = (
     (
@@ -62,19 +63,22 @@ def change(unit: str, state: str, deadline: float, *, user: str = "USER", dry: b
     """Bring C(unit) into C(state) (L(STATES)) by C(deadline), an absolute C(time.monotonic()); return what was done.
 
     The result has C(changed), C(summary), C(steps), C(before) and C(after). C(started) and C(reset) change nothing
-    where the unit is up; C(dry) only predicts. Raises UnitError.
+    where the unit is up, and restart one that is active and has ended; C(dry) only predicts. Raises UnitError.
     """
     try:
         before = _look(unit, deadline)
     except UnitError as error:
         raise UnitRefusedError(f"{error} Nothing was done; where it is no unit of systemd, start it by hand.") from None
-    up = before["active_state"] in ("active", "reloading")
-    if state != "restarted" and up:
+    active = before["active_state"] in ("active", "reloading")
+    ended = active and before["sub_state"] == _ENDED
+    if state != "restarted" and active and not ended:
         return _result(False, f"{unit} is up already ({before['sub_state']}).", [], before, before)
-    commands = [[*command, unit] for command in _COMMANDS[state]]
+    verbs = ["restart" if ended and verb == "start" else verb for verb in _VERBS[state]]
+    commands = [[verb, unit] for verb in verbs]
     if dry:
         what = " && ".join(shlex.join(["sudo", "-n", "systemctl", *command]) for command in commands)
-        return _result(True, f"Would {_DOING[state]} {unit}: {what}.", [], before, before)
+        doing = " and ".join(verb.removesuffix("-failed") for verb in verbs)
+        return _result(True, f"Would {doing} {unit}: {what}.", [], before, before)
     steps: list[dict[str, Any]] = []
     for command in commands:
         try:

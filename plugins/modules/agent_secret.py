@@ -38,6 +38,13 @@ options:
     description: Set the secret only if the agent has none of that name, and leave another value alone.
     type: bool
     default: false
+  addresses:
+    description:
+      - URLs. A value that has the host of none of them is refused. What names no host counts for nothing, and without
+        one any value will do.
+    type: list
+    elements: str
+    default: []
   wait:
     description: Wait until the agent runs again. Of several secrets in a row, only the last need wait.
     type: bool
@@ -180,6 +187,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "value": {"type": "str", "required": True, "no_log": True},
     "only_if_missing": {"type": "bool", "default": False},
+    "addresses": {"type": "list", "elements": "str", "default": []},
     "wait": {"type": "bool", "default": True},
     "agent_id": {"type": "str"},
     "agent_dir": {"type": "path"},

@@ -65,8 +65,8 @@ options:
   settings:
     description:
       - What commands to type are filled in with. Where one is empty or absent, the command shows its name.
-      - Known are C(agent_dir), C(agent_id), C(agent_name), C(callback_url), C(service_host), C(service_unit),
-        C(tunnel_host), C(tunnel_unit), C(worker_host) and C(worker_unit).
+      - Known are C(agent_dir), C(agent_id), C(agent_name), C(callback_url), C(database_unit), C(service_host),
+        C(service_unit), C(tunnel_host), C(tunnel_unit), C(worker_host) and C(worker_unit).
     type: dict
     default: {}
   rules_dir:

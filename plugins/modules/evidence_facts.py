@@ -348,6 +348,8 @@ ansible_facts:
               list, returned: always}
             tunnel_ports: {description: "The port that each of these forwards to, as ngrok tells it.", type: list,
               returned: always}
+            serves_host: {description: "One of these URLs is of the callback's host; None if they could not be listed;
+              filled in when the evidence is brought together.", type: bool, returned: always}
             tunnel_started_at: {description: "When ngrok was started, RFC 3339, the controller's clock; None unless
               one runs.", type: str, returned: always}
             url_secret_older: {description: "True if the agent's secret NEXT_APP_URL was last set before that, else
@@ -452,8 +454,8 @@ ansible_facts:
               False.", type: bool, returned: always}
             first_error: {description: "The first error in the span that is not ours, redacted, at most 300
               characters.", type: str, returned: always}
-            disk_full: {description: "A file system is full now, or the log complained of it in the span.", type:
-              bool, returned: always}
+            disk_full: {description: "No room is left now where the service works, in the journal's folder, in / or in
+              /var; or the log complained of it in the span.", type: bool, returned: always}
             ntp_synchronized: {description: "Timedatectl says that the clock is synchronized.", type: bool, returned:
               always}
             local_time_offset_ms: {description: "The host's clock minus the controller's, which all times in this

@@ -135,6 +135,7 @@ EXAMPLES = r"""
     data:
       voiceops_verdict: "{{ incident.verdict }}"
       voiceops_action: "{{ incident.action }}"
+      voiceops_automatic: "{{ incident.automatic }}"
       voiceops_incident_id: "{{ incident.incident_id }}"
 """
 
@@ -164,4 +165,8 @@ action:
   returned: always
   type: str
   sample: redeploy_agent
+automatic:
+  description: Whether the remediation can do it. Some remedies only a person can do.
+  returned: always
+  type: bool
 """

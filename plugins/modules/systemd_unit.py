@@ -29,6 +29,8 @@ options:
   state:
     description:
       - V(started) starts it where it is not up. V(restarted) always restarts it.
+      - A unit that is active and has ended, such as C(postgresql) on Debian, does not tell whether what it started is
+        up. V(started) and V(reset) restart it.
       - V(reset) clears its failed state and starts it once, where it is not up.
     type: str
     choices: [started, restarted, reset]

@@ -49,6 +49,7 @@ SETTINGS = {
     "service_unit": "proto-trainer-next",
     "tunnel_host": "mac",
     "tunnel_unit": "ngrok",
+    "database_unit": "postgresql",
 }
 Scenario = dict[str, Any]
 # How a layer can be missing: the scenario's key, and the word for it in the scenario's name.

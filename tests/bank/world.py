@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via, dispatch, process, room_watch
+from ansible_collections.voiceops.livekit.plugins.module_utils import (
+    agent_via,
+    dispatch,
+    process,
+    room_watch,
+    service_host,
+)
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import tunnel
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
@@ -180,8 +186,9 @@ class World:
     def _collect(self, layer: str, run: dict[str, Any], clock: dict[str, float] | None = None) -> Record:
         own = clock or {"offset_ms": 0.0, "uncertainty_ms": 0.0}
         options = {**self._options(), **run, "now": run["started_at"], "clock": own}
-        patience = mock.patch.object(tunnel, "PATIENCE_S", DEADLINE_S / 2)
-        with patience, mock.patch.object(process, "run", self._program):
+        edge = mock.patch.object(tunnel, "PATIENCE_S", DEADLINE_S / 2)
+        port = mock.patch.object(service_host, "_ANSWER_S", DEADLINE_S / 2)
+        with edge, port, mock.patch.object(process, "run", self._program):
             seconds = AGENT_DEADLINE_S if layer in agent_via.TOLD_BY else DEADLINE_S
             return collect_one(layer, options, time.monotonic() + seconds)
 
@@ -230,6 +237,7 @@ class World:
             "service_unit": known["service_unit"],
             "tunnel_host": "mac",
             "tunnel_unit": "ngrok",
+            "database_unit": "postgresql",
         }
 
 

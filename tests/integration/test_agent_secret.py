@@ -97,6 +97,22 @@ def test_a_success_that_livekits_list_does_not_show_is_none(tmp_path):
     assert "that it is set is lk's word alone" in known.result["limits"][0]
 
 
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("value", ["https://old.ngrok.app", "https://my-new.ngrok.app", "new.ngrok.app"])
+def test_an_address_at_which_no_tunnel_runs_is_refused(tmp_path, value, check):
+    served = ["https://NEW.ngrok.app", "tcp://1.tcp.ngrok.io:4711", "unknown"]
+    done = set_secret(tmp_path, "NEXT_APP_URL", value, addresses=served, check=check)
+    assert (done.result["failed"], done.result["reason"], done.commands) == (True, "refused", [])
+    assert "expected an address at new.ngrok.app or 1.tcp.ngrok.io, where a tunnel runs now" in done.result["msg"]
+    assert "old.ngrok.app" not in json.dumps(done.result)
+
+
+@pytest.mark.parametrize("addresses", [["https://old.ngrok.app", "https://New.ngrok.app:443"], ["unknown"], [""], []])
+def test_an_address_of_a_tunnel_that_runs_is_set_and_any_where_none_is_known_to(tmp_path, addresses):
+    done = set_secret(tmp_path, "NEXT_APP_URL", "https://new.ngrok.app/", addresses=addresses, check=True)
+    assert done.result["changed"] is True
+
+
 def test_in_check_mode_it_is_told_and_nothing_is_done(tmp_path):
     done = set_secret(tmp_path, "NEW_ONE", VALUE, check=True)
     assert (done.result["changed"], done.commands) == (True, [])

@@ -16,7 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLAY = [Path(sys.executable).with_name("ansible-playbook"), "-i", "/dev/null", ROOT / "playbooks/gate.yml"]
 OPEN, CLOSED = 0, 2
-REMEDY = {"id": "redeploy_agent"}
+REMEDY = {"id": "redeploy_agent", "automatic": True}
+BY_HAND = {"id": "free_disk", "automatic": False}
 
 
 def gate(artifacts: Path, **given: Any) -> tuple[int, str]:
@@ -44,15 +45,18 @@ def gate(artifacts: Path, **given: Any) -> tuple[int, str]:
         ("remedy", "fault", "redeploy_agent", OPEN),
         ("remedy", "fault", "none", CLOSED),
         ("remedy", "healthy", "none", CLOSED),
+        ("remedy", "fault", "free_disk", CLOSED),
         ("remedy", "inconclusive", "redeploy_agent", CLOSED),
     ],
 )
 def test_it_opens_only_for_what_it_waits_for(
     tmp_path: Path, opens_for: str, state: str, action: str, code: int
 ) -> None:
-    found, told = gate(tmp_path, gate_opens_for=opens_for, voiceops_state=state, voiceops_action=action)
+    handed_on = {"voiceops_state": state, "voiceops_action": action, "voiceops_automatic": action == "redeploy_agent"}
+    found, told = gate(tmp_path, gate_opens_for=opens_for, **handed_on)
     assert found == code, told
-    assert f"{'Open' if code == OPEN else 'Closed'} for {opens_for}: found {state}, remedy {action}." in told
+    by_hand = " (by hand)" if action == "free_disk" else ""
+    assert f"{'Open' if code == OPEN else 'Closed'} for {opens_for}: found {state}, remedy {action}{by_hand}." in told
 
 
 @pytest.mark.parametrize(
@@ -77,11 +81,12 @@ def test_what_the_canary_found_is_no_remedy(tmp_path: Path) -> None:
         ("no_fault", "healthy", None, OPEN),
         ("no_fault", "fault", REMEDY, CLOSED),
         ("remedy", "fault", REMEDY, OPEN),
+        ("remedy", "fault", BY_HAND, CLOSED),
         ("remedy", "fault", None, CLOSED),
     ],
 )
 def test_it_reads_the_incident_where_nothing_was_handed_on(
-    tmp_path: Path, opens_for: str, state: str, remedy: dict[str, str] | None, code: int
+    tmp_path: Path, opens_for: str, state: str, remedy: dict[str, Any] | None, code: int
 ) -> None:
     (tmp_path / "an-id").mkdir()
     record = {"verdict": {"id": "some", "state": state, "remedy": remedy}}

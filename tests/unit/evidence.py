@@ -47,6 +47,7 @@ SETTINGS = {
     "service_unit": "proto-trainer-next",
     "tunnel_host": "mac",
     "tunnel_unit": "ngrok",
+    "database_unit": "postgresql",
 }
 CONTEXT = {"attempt": ATTEMPT, "settings": SETTINGS}
 

@@ -38,6 +38,8 @@ SIGNALS = {
     "inspector_oldest": "str|None: time of the oldest request listed, RFC 3339, the controller's clock",
     "tunnel_urls": "list[str]|None: public URLs of the tunnels that run; None if they could not be listed",
     "tunnel_ports": "list[int|None]|None: the port that each of these forwards to, as ngrok tells it",
+    "serves_host": "bool|None: one of these URLs is of the callback's host; None if they could not be listed; filled "
+    "in when the evidence is brought together",
     "tunnel_started_at": "str|None: when ngrok was started, RFC 3339, the controller's clock; None unless one runs",
     "url_secret_older": "bool|None: True if the agent's secret NEXT_APP_URL was last set before that, else None: a "
     "deploy renews the times of all secrets; filled in from the layer secrets",
@@ -142,6 +144,22 @@ def ngrok_elapsed(deadline: float) -> float | None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in found[0].groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def serves_host(signals: Mapping[str, Any]) -> bool | None:
+    """Say, by the tunnel's signals, whether a tunnel that runs has the callback's host; None if that is not known."""
+    urls, host = signals.get("tunnel_urls"), signals.get("host")
+    if urls is None or not host:
+        return None
+    return str(host).lower().rstrip(".") in map(host_of, urls)
+
+
+def host_of(url: Any) -> str:
+    """Return the host that a URL names, in small letters; empty if it names none."""
+    try:
+        return (urlsplit(str(url)).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
 
 
 def tunnel_of(tunnel: Any) -> tuple[str | None, int | None]:

@@ -10,7 +10,6 @@ L(silence_counts). Facts about systemd are those of systemctl(1) and org.freedes
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import time
@@ -19,7 +18,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import logline, service_files, service_host, systemd
+from ansible_collections.voiceops.livekit.plugins.module_utils import (
+    logline,
+    service_disk,
+    service_files,
+    service_host,
+    systemd,
+)
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import (
@@ -66,7 +71,8 @@ SIGNALS = {
     "control_at": "str|None: when the latest one was, RFC 3339, the controller's clock",
     "silence_counts": "bool|None: True if no line in the span means that no call came; else None, never False",
     "first_error": "str|None: the first error in the span that is not ours, redacted, at most 300 characters",
-    "disk_full": "bool|None: a file system is full now, or the log complained of it in the span",
+    "disk_full": "bool|None: no room is left now where the service works, in the journal's folder, in / or in /var; or "
+    "the log complained of it in the span",
     "ntp_synchronized": "bool|None: timedatectl says that the clock is synchronized",
     "local_time_offset_ms": "int|None: the host's clock minus the controller's, which all times in this record are "
     "corrected by; None if nobody could measure it",
@@ -78,8 +84,6 @@ SIGNALS = {
 _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}")
 _CRASH_LOOP = 3
 _MOST_EVENTS = 30
-_DISK_PATHS = ("/", "/var", "/var/log", "/tmp")
-_DISK_LEFT = 1024 * 1024
 # What is left of the deadline to draw conclusions from what was read.
 _RESERVE_S = 0.3
 
@@ -119,7 +123,8 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     if not (signals["kernel_faults"] or signals["journal_covers"]):
         signals["kernel_faults"] = None
     signals["crash_looping"] = _crash_looping(signals, entries)
-    signals["disk_full"] = _disk_full(entries, frame)
+    full = service_disk.full_folders(shown.properties)
+    signals["disk_full"] = _disk_full(entries, frame, full)
     signals["silence_counts"] = silence_counts(signals)
     host_window = [
         f"--{name} @{at + frame.offset:.0f}" for name, at in (("since", frame.since), ("until", frame.until))
@@ -130,7 +135,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         clip(_summary(unit, signals, shown), 300),
         signals=signals,
         events=_events(unit, signals, entries),
-        limits=_limits(signals, logs, shown),
+        limits=[*_limits(signals, logs, shown), *(f"no room is left in {path} now" for path in full or ())],
         repeat=f"journalctl -u {shlex.quote(unit)} {' '.join(host_window)} -o short-iso --no-pager",
     )
     return {**result, "entries": most_telling(entries, (frame.start, frame.end))}
@@ -245,22 +250,11 @@ def _crash_looping(signals: Mapping[str, Any], entries: Sequence[Mapping[str, An
     return str(signals["sub_state"]).startswith("auto-restart") or signals["result"] == "start-limit-hit"
 
 
-def _disk_full(entries: Sequence[Mapping[str, Any]], frame: Frame) -> bool | None:
+def _disk_full(entries: Sequence[Mapping[str, Any]], frame: Frame, full: Sequence[str] | None) -> bool | None:
     span_ = frame.start, frame.end
     if any(logline.is_disk_full(item["text"]) and in_span(item, span_) and not item["self"] for item in entries):
         return True
-    found = [full for full in map(_is_full, _DISK_PATHS) if full is not None]
-    return any(found) if found else None
-
-
-def _is_full(path: str) -> bool | None:
-    """Say whether a user other than root can write no more there, for want of blocks or of inodes."""
-    try:
-        room = os.statvfs(path)
-    except OSError:
-        return None
-    no_inodes = room.f_files > 0 and room.f_favail == 0
-    return room.f_blocks > 0 and (room.f_bavail * room.f_frsize < _DISK_LEFT or no_inodes)
+    return None if full is None else any(path != service_disk.SCRATCH for path in full)
 
 
 def _state(signals: Mapping[str, Any]) -> str:

@@ -130,6 +130,17 @@ def test_a_run_that_goes_well(tmp_path: Path, shown: list[str]) -> None:
     assert "repaired: the cause is gone, and an agent joins" in shown[-1]
 
 
+def test_what_may_have_helped_is_not_written_down_as_help(tmp_path: Path, shown: list[str]) -> None:
+    records = evidence(edge_error("ERR_NGROK_3200", 404), without=("service",))
+    judged = {"evidence": records, **classify(records, RULES, CONTEXT)}
+    path = recorded(tmp_path)
+    for step in STEPS:
+        take(step, tmp_path, path, **({"judged": judged} if step == "proven" else {}))
+    found = incidents.read(path)["remediation"]
+    assert (found["verdict"], found["steps"][-1]["outcome"]) == ("needs_human", "not_proven")
+    assert outcomes(tmp_path) == ["failed"]
+
+
 @pytest.mark.parametrize(
     ("killed_after", "left", "then"),
     [

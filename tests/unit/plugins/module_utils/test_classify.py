@@ -255,6 +255,11 @@ def test_a_rule_that_does_not_fit_the_evidence_is_named():
         classify(evidence(), RULES._replace(rules=[rule]), CONTEXT)
 
 
+def test_a_remedy_that_nothing_here_does_is_not_called_automatic():
+    answer = judged(NOT_PROBED, {"service": {"disk_full": True}})
+    assert (answer["verdict"]["remedy"]["id"], answer["verdict"]["remedy"]["automatic"]) == ("free_disk", False)
+
+
 def test_other_faults_are_told_in_the_order_in_which_to_repair_them():
     lost = {"secrets": {"missing": ["OPENAI_API_KEY"], "all_present": False}}
     answer = judged(edge_error("ERR_NGROK_3200", 404), lost, {"service": {"disk_full": True}}, NOT_PROBED)

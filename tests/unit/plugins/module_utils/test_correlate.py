@@ -76,6 +76,7 @@ INSPECTED_NONE = {"inspector_callbacks": 0, "inspector_statuses": []}
         (SILENT, INSPECTED_NONE | COVERS, 0, []),
         (SILENT, INSPECTED_NONE | EDGE, None, None),
         (SILENT, INSPECTED_NONE | EDGE | {"tunnel_urls": ["https://other.ngrok.io"]}, None, None),
+        (SILENT, INSPECTED_NONE | EDGE | {"tunnel_urls": ["https://my-proto-trainer.ngrok.io"]}, None, None),
         (SILENT, INSPECTED | {"inspector_statuses": [502, 201]}, 1, [201]),
         (SILENT, INSPECTED | {"inspector_statuses": [502]}, 1, None),
         ({}, INSPECTED_NONE | COVERS, 0, []),

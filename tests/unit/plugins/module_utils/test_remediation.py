@@ -24,6 +24,8 @@ DOWN = {
     **edge_error("ERR_NGROK_8012", 502),
 }
 QUOTA = edge_error("ERR_NGROK_727", 403)
+OFFLINE = edge_error("ERR_NGROK_3200", 404)
+LACKS = {"secrets": {"missing": ["OPENAI_API_KEY"]}, **NO_AGENT_CAME}
 
 
 def diagnosed(*changes: dict[str, Any]) -> dict[str, Any]:
@@ -237,6 +239,17 @@ def test_another_cause_that_the_repaired_one_hid_is_told() -> None:
     assert remediation.proof(found, diagnosed(DOWN)).helped is True
 
 
+def test_another_cause_is_no_proof_while_it_is_not_known_whether_the_repaired_one_is_gone() -> None:
+    """Where the service cannot be asked, nothing says that it was started; that the tunnel is offline is no proof."""
+    records = evidence(OFFLINE, without=("service",))
+    now = {"incident_id": "now", "evidence": records, **CONTEXT, **classify(records, RULES, CONTEXT)}
+    found = after_acts("start_service", incident=diagnosed(DOWN))
+    seen = remediation.proof(found, now)
+    assert (seen.helped, seen.after["cause"]) == (None, "open")
+    assert "The tunnel is offline (tunnel_offline)" in seen.because
+    assert remediation.verified(found, seen, last=True)["verdict"] == "needs_human"
+
+
 def test_what_is_not_proven_is_no_repair_and_ends_it() -> None:
     found = ending(after_acts("restart_agent"), diagnosed(NOT_PROBED), last=False)
     assert found["verdict"] == "needs_human"
@@ -254,7 +267,7 @@ def test_an_agent_that_joins_is_no_proof_while_it_is_not_known_whether_the_cause
 @pytest.mark.parametrize(
     ("changes", "cause", "only_if_missing"),
     [
-        ({"secrets": {"missing": ["OPENAI_API_KEY"]}, **NO_AGENT_CAME}, "agent_missing_secret", "true"),
+        (LACKS, "agent_missing_secret", "true"),
         (logged(statuses=(401,)), "callback_auth_mismatch", "false"),
     ],
 )
@@ -263,7 +276,31 @@ def test_a_secret_that_is_there_is_overwritten_only_where_none_is_missing(
 ) -> None:
     found = begin(diagnosed(changes))
     assert (found["cause"], found["verdict"]) == (cause, None)
-    assert found["plan"][0]["options"] == {"voiceops_secret_only_if_missing": only_if_missing}
+    assert found["plan"][0]["options"]["voiceops_secret_only_if_missing"] == only_if_missing
+
+
+MOVED = {"tunnel": {"tunnel_urls": ["https://other.ngrok.io", "https://third.ngrok.io"], "tunnel_ports": [None, None]}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "addresses"),
+    [
+        ((OFFLINE, MOVED), "https://other.ngrok.io,https://third.ngrok.io"),
+        ((LACKS, MOVED), "https://other.ngrok.io,https://third.ngrok.io,https://proto-trainer.ngrok.io"),
+        ((LACKS, {"tunnel": {"tunnel_urls": []}}), ""),
+        ((LACKS,), "unknown"),
+    ],
+)
+def test_the_agents_address_is_set_to_one_that_leads_somewhere(changes: Any, addresses: str) -> None:
+    """What is no address, such as C(unknown), restricts nothing."""
+    assert begin(diagnosed(*changes))["plan"][0]["options"]["update_secrets_addresses"] == addresses
+
+
+def test_an_address_that_the_vault_may_have_an_older_one_of_waits_for_approval() -> None:
+    for older, cause in ((True, "next_app_url_stale"), (None, "tunnel_domain_changed")):
+        older_secret = {"tunnel": {"url_secret_older": older}}
+        found = begin(diagnosed(OFFLINE, MOVED, older_secret), approved=False)
+        assert (found["cause"], found["verdict"]) == (cause, "needs_approval")
 
 
 def test_a_key_that_differs_is_not_overwritten_unasked_since_the_other_side_may_have_the_wrong_one() -> None:
@@ -278,3 +315,11 @@ def test_a_cause_whose_rule_asks_for_approval_gets_it_whatever_its_remedy_says()
     found = begin(incident, approved=False)
     assert (found["verdict"], found["plan"][-1]["permitted"]) == ("needs_approval", False)
     assert begin(incident, approved=False, allowed=["update_secret"])["verdict"] is None
+
+
+def test_the_database_is_started_by_the_unit_that_the_inventory_names() -> None:
+    records = evidence(logged("P1001"))
+    context = {**CONTEXT, "settings": {**CONTEXT["settings"], "database_unit": "postgresql@15-main"}}
+    (only,) = begin({"incident_id": "now", "evidence": records, **context, **classify(records, RULES, context)})["plan"]
+    assert only["options"] == {"systemd_unit_name": "postgresql@15-main", "systemd_unit_state": "started"}
+    assert only["command"] == "ssh pi-hub sudo systemctl restart postgresql@15-main"

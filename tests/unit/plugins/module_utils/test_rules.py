@@ -63,7 +63,7 @@ def test_a_rule_gets_all_its_keys(folder):
         "remedy_when": [],
         "advice": "",
         "unattended": "",
-        "remedy": {**REMEDY, **UNDOABLE, "unattended": "yes", "file": "remedies.yml"},
+        "remedy": {**REMEDY, **UNDOABLE, "unattended": "no", "file": "remedies.yml"},
         "file": "01.yml",
     }
 
@@ -242,9 +242,15 @@ def test_a_suppression_without_a_reason_or_an_end_is_refused(folder):
             load(folder("suppressions.yml", [{name: value for name, value in SUPPRESSION.items() if name != key}]))
 
 
-def test_a_rule_may_override_whether_its_remedy_may_run_unattended(folder):
+def test_what_has_no_role_is_never_done_unattended_whatever_a_rule_says(folder):
     folder("remedies.yml", [REMEDY])
-    for given, expected in ((False, "no"), ("guard", "guard")):
+    (rule,) = load(folder("01.yml", changed(remedy="mend", unattended="guard"))).rules
+    assert rule["remedy"]["unattended"] == "no"
+
+
+def test_a_rule_may_override_whether_its_remedy_may_run_unattended(folder):
+    folder("remedies.yml", [{**REMEDY, "role": "mend", "group": "lk_control"}])
+    for given, expected in (("", "yes"), (False, "no"), ("guard", "guard")):
         (rule,) = load(folder("01.yml", changed(remedy="mend", unattended=given))).rules
         assert rule["remedy"]["unattended"] == expected
     with pytest.raises(RuleError, match="unattended: expected one of"):

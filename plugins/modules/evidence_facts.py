@@ -379,8 +379,8 @@ ansible_facts:
               type: int, returned: always}
             wrong_key_status: {description: "HTTP status of a wrong key; None without an answer.", type: int,
               returned: always}
-            key_accepted: {description: "The API took our key; None if its answer does not depend on the key, or is an
-              error.", type: bool, returned: always}
+            key_accepted: {description: "The API took our key; None after an error, or if it complains of the body and
+              refused no wrong key.", type: bool, returned: always}
             wrong_key_rejected: {description: "A wrong key was refused, 401 or 403; False if it was let in; None if
               not shown.", type: bool, returned: always}
             route_exists: {description: "False if the app itself answered 404, or 405 to a POST; None after an

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -104,6 +104,15 @@ def _head(text: str, forms: list[str]) -> str:
     return text[: max(*spaces, cut - LONGEST_TOKEN)] + "…"
 
 
+def _without_halves(text: str, forms: list[str]) -> str:
+    """Mask the beginnings of secrets that L(clip) left, where they were not known."""
+    if "…" in text:
+        for form in forms:
+            for length in range(len(form) - 1, SHORTEST_SECRET - 1, -1):
+                text = text.replace(f"{form[:length]}…", f"{MASK}…")
+    return text
+
+
 def redact(text: object, secrets: Iterable[object] = ()) -> str:
     """Return C(text) fit to be shown: secrets masked, control characters gone, at most about L(LIMIT) characters.
 
@@ -114,10 +123,17 @@ def redact(text: object, secrets: Iterable[object] = ()) -> str:
     shown = clean(_head(text if isinstance(text, str) else str(text), forms))
     for form in forms:
         shown = shown.replace(form, MASK)
+    shown = _without_halves(shown, forms)
     if _HINT.search(shown):
         for pattern, replacement in _PATTERNS:
             shown = pattern.sub(replacement, shown)
     return shown
+
+
+def known(spec: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> list[str]:
+    """List the secrets among a module's parameters: the values of those that its argument spec marks C(no_log)."""
+    values = [params.get(name) for name, each in spec.items() if each.get("no_log")]
+    return [value for value in values if isinstance(value, str) and value]
 
 
 def redact_data(value: Any, secrets: Iterable[object] = ()) -> Any:

@@ -635,7 +635,7 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
-from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import known, redact_data
 
 LAYERS = ("agent", "agent_after", "callback", "client", "inspector", "secrets", "service", "tunnel", "worker")
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -685,9 +685,26 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "inspector_url": {"type": "str", "default": "http://127.0.0.1:4040"},
     "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
 }
+_PROJECT = ("livekit_api_key", "livekit_api_secret")
+# What a layer's collector uses of the secrets; a host gets no others than those of its layers.
+SECRETS: dict[str, tuple[str, ...]] = {
+    "agent": _PROJECT,
+    "agent_after": _PROJECT,
+    "callback": ("callback_key",),
+    "client": (*_PROJECT, "client_token"),
+    "secrets": _PROJECT,
+}
 Collector = Callable[[dict[str, Any], float], Record]
 # What lies between a collector's own deadline and ours, so that its partial result arrives.
 GRACE_S = 1.5
+
+
+def needed(args: dict[str, Any], layers: list[str]) -> dict[str, Any]:
+    """Return the arguments without the secrets that none of C(layers) uses."""
+    used = {name for layer in layers for name in SECRETS.get(layer, ())}
+    return {
+        name: value for name, value in args.items() if name in used or not ARGUMENT_SPEC.get(name, {}).get("no_log")
+    }
 
 
 def collector(layer: str) -> Collector:
@@ -766,8 +783,8 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         "attempt": run.get("attempt"),
     }
     records = collect_all(params["layers"], options, params["deadline"])
-    known = [params[name] for name, spec in ARGUMENT_SPEC.items() if spec.get("no_log") and params[name]]
-    return {"voiceops_evidence": redact_data(records, known), "voiceops_clock": run.get("clock") or {}}
+    records = redact_data(records, known(ARGUMENT_SPEC, params))
+    return {"voiceops_evidence": records, "voiceops_clock": run.get("clock") or {}}
 
 
 def main() -> None:

@@ -146,3 +146,15 @@ def test_data_is_redacted_deep() -> None:
         "wrong_key_status": 401,
         MASK: [MASK, 1.5],
     }
+
+
+@pytest.mark.parametrize("kept", [4, 5, 11])
+def test_the_beginning_of_a_secret_that_was_cut_elsewhere_is_masked(kept: int) -> None:
+    cut = clip("the line says hidden-value at its end", len("the line says ") + kept + 1)
+    shown = redact(f"{cut} (1 more)", ["hidden-value"])
+    assert shown == redact(shown, ["hidden-value"]) == f"the line says {MASK}… (1 more)"
+
+
+@pytest.mark.parametrize("text", ["hidd", "hid…", "hidden values are …", "…"])
+def test_no_more_than_that_is_masked(text: str) -> None:
+    assert redact(text, ["hidden-value"]) == text

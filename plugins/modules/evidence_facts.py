@@ -664,7 +664,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "agent_dir": {"type": "path"},
     "agent_via": {"type": "str", "choices": ["auto", "lk", "api"], "default": "auto"},
     "lk": {"type": "str", "default": "lk"},
-    "lk_environment": {"type": "dict", "default": {}},
+    "lk_environment": {"type": "dict", "default": {}, "no_log": True},
     "required_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "callback_url": {"type": "str"},
     "callback_key": {"type": "str", "no_log": True},
@@ -686,13 +686,14 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
 }
 _PROJECT = ("livekit_api_key", "livekit_api_secret")
+_LK = (*_PROJECT, "lk_environment")
 # What a layer's collector uses of the secrets; a host gets no others than those of its layers.
 SECRETS: dict[str, tuple[str, ...]] = {
-    "agent": _PROJECT,
-    "agent_after": _PROJECT,
+    "agent": _LK,
+    "agent_after": _LK,
     "callback": ("callback_key",),
     "client": (*_PROJECT, "client_token"),
-    "secrets": _PROJECT,
+    "secrets": _LK,
 }
 Collector = Callable[[dict[str, Any], float], Record]
 # What lies between a collector's own deadline and ours, so that its partial result arrives.
@@ -789,6 +790,8 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    # Ansible would mask any 1 or C for being a value in the environment.
+    module.no_log_values = set(known(ARGUMENT_SPEC, module.params))
     module.exit_json(changed=False, ansible_facts=gather(module.params))
 
 

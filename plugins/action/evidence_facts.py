@@ -22,7 +22,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
-from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import known, redact, redact_data
 from ansible_collections.voiceops.livekit.plugins.modules import evidence_facts
 from ansible_collections.voiceops.livekit.plugins.plugin_utils import connection, options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
@@ -172,16 +172,23 @@ class ActionModule(ActionBase):
             return {"ansible_facts": {"voiceops_evidence": self._unknown(layers, why, False), "voiceops_clock": {}}}
         if answer.get("failed"):
             if "ansible_facts" not in answer and "module_stderr" in answer:
-                heard = redact(str(answer["module_stderr"] or answer.get("msg"))).strip()
+                heard = redact(str(answer["module_stderr"] or answer.get("msg")), self._secrets(args)).strip()
                 # A traceback says last what went wrong.
                 why = f"{host} cannot run the probes: {heard[-300:]}"
                 return {"ansible_facts": {"voiceops_evidence": self._unknown(layers, why, True), "voiceops_clock": {}}}
             return answer
-        for record in answer["ansible_facts"]["voiceops_evidence"].values():
+        # The host could not mask what it was not given.
+        records = redact_data(answer["ansible_facts"]["voiceops_evidence"], self._secrets(args))
+        for record in records.values():
             record["signals"]["host_reachable"] = True
             if record["repeat"] and (address := self._address()):
                 record["repeat"] = f"ssh {address} {shlex.quote(record['repeat'])}"
+        answer["ansible_facts"]["voiceops_evidence"] = records
         return answer
+
+    @staticmethod
+    def _secrets(args: dict[str, Any]) -> list[str]:
+        return known(evidence_facts.ARGUMENT_SPEC, args)
 
     def _address(self) -> str:
         """Where people reach the host by ssh, as ssh(1) takes it; empty where Ansible does not use ssh either."""
@@ -215,7 +222,8 @@ class ActionModule(ActionBase):
             if checked.error_messages:
                 return {"failed": True, "msg": "; ".join(checked.error_messages)}
             return {"ansible_facts": evidence_facts.gather(checked.validated_parameters)}
-        asked = {"module_name": "voiceops.livekit.evidence_facts", "module_args": args, "task_vars": task_vars}
+        given = evidence_facts.needed(args, args["layers"])
+        asked = {"module_name": "voiceops.livekit.evidence_facts", "module_args": given, "task_vars": task_vars}
         answer: dict[str, Any] = self._execute_module(**asked)
         if NO_ROOM.search(str(answer.get("module_stderr"))):
             # A full disk that holds /tmp, too, is what is to be told: unpack the module in memory.

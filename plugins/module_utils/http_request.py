@@ -140,9 +140,11 @@ def is_loopback(host: str) -> bool:
 
 def proxy_in_the_way(target: Target) -> bool:
     """Say whether the environment (C(HTTPS_PROXY) and the like) wants C(target) to be asked by way of a proxy."""
-    if is_loopback(target.host) or target.scheme not in urllib.request.getproxies():
+    # getproxies() and proxy_bypass() ask macOS' SystemConfiguration, which crashes in a forked worker.
+    proxies = urllib.request.getproxies_environment()
+    if is_loopback(target.host) or target.scheme not in proxies:
         return False
-    return not urllib.request.proxy_bypass(f"{target.host}:{target.port}")
+    return not urllib.request.proxy_bypass_environment(f"{target.host}:{target.port}", proxies)  # type: ignore[attr-defined]
 
 
 def request(

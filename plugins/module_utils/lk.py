@@ -26,7 +26,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.lk_output import 
     plain,
     subdomain,
 )
-from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, of_environment, redact
 
 JSON_SINCE: Version = (2, 17, 0)
 YES_SINCE: Version = (2, 14, 0)
@@ -189,8 +189,9 @@ def open_session(options: Mapping[str, Any], deadline: float) -> Session:
 
 
 def secrets_of(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the credentials among the options, to be masked."""
-    return tuple(str(options[name]) for name in CREDENTIALS if options.get(name))
+    """Return the secrets among the options, to be masked."""
+    credentials = (str(options[name]) for name in CREDENTIALS if options.get(name))
+    return (*credentials, *of_environment(options.get("lk_environment") or {}))
 
 
 def read(session: Session, what: str, deadline: float) -> Answer:

@@ -4,20 +4,19 @@
 """A durable lock on one agent: a file that names its holder and survives a killed run.
 
 The lock of a run of this host that is dead is taken over at once; whether a run of another host is dead cannot be
-known, so its lock is taken over after a stated time. A takeover is told, never silent.
+known, so its lock is taken over after a stated time. So is that of a run of this host where ps(1) cannot be asked. A
+takeover is told, never silent.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import getpass
 import json
 import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,36 +76,55 @@ def began(pid: int) -> str | None:
     return "" if state.startswith("Z") else since
 
 
-def take(folder: Path, agent: str, mine: Holder, now: float, expires_s: float = EXPIRES_S) -> Taken:
+def take(
+    folder: Path,
+    agent: str,
+    mine: Holder,
+    now: float,
+    expires_s: float = EXPIRES_S,
+    wait_s: float = whole_file.WAIT_S,
+) -> Taken:
     """Take the lock of C(agent) in C(folder), which is made if missing; if it is ours already, it is of C(now) again.
 
-    Raises OSError if it cannot be written.
+    Another process of this host that is at it is waited for, for C(wait_s). Raises OSError if it cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with whole_file.alone(_guard(folder, agent), wait_s):
+            return _take(folder, agent, mine, now, expires_s)
+    except whole_file.BusyError as exc:
+        told = str(exc.strerror)
+        return Taken(False, f"{told[0].upper()}{told[1:]}.")
+
+
+def _take(folder: Path, agent: str, mine: Holder, now: float, expires_s: float) -> Taken:
     path = _path(folder, agent)
-    with _alone(folder, agent):
-        theirs = read(folder, agent)
-        if theirs is None:
-            _create(path, mine)
-            return Taken(True)
-        if theirs.get("run") == mine["run"]:
-            whole_file.write(path, json.dumps(mine), whole_file.mode_of(folder))
-            return Taken(True)
-        why = _why_stale(theirs, mine["host"], now, expires_s)
+    theirs = read(folder, agent)
+    if theirs and theirs.get("run") == mine["run"]:
+        whole_file.write(path, json.dumps(mine), whole_file.mode_of(folder))
+        return Taken(True)
+    over = ""
+    if theirs is not None:
+        gone = _why_gone(theirs, mine["host"])
+        why = _why_expired(theirs, now, expires_s) if gone is None else gone
         if not why:
             told = describe(theirs)
-            expiry = "" if theirs.get("host") == mine["host"] else f" Its lock expires {expires_s:g} s after that."
+            expiry = "" if gone == "" else f" Its lock expires {expires_s:g} s after that."
             if parse_time(theirs.get("since")) is None:
                 expiry = " It does not expire: if no repair is at work, remove that file."
             return Taken(False, f"{told[0].upper()}{told[1:]} is at work on this agent: {path}.{expiry}")
+        over = f"The lock was taken over from {describe(theirs)}: {why}."
         path.unlink()
+    try:
         _create(path, mine)
-        return Taken(True, f"The lock was taken over from {describe(theirs)}: {why}.")
+    except FileExistsError:
+        return Taken(False, f"Another run, of another host, took the lock at the same moment: {path}.")
+    return Taken(True, over)
 
 
 def release(folder: Path, agent: str, run_id: str) -> bool:
     """Give the lock back if it is this run's; say whether it was. Raises OSError if it cannot be removed."""
-    with _alone(folder, agent):
+    with whole_file.alone(_guard(folder, agent)):
         theirs = read(folder, agent)
         if theirs is None or theirs.get("run") != run_id:
             return False
@@ -133,34 +151,32 @@ def describe(theirs: Mapping[str, Any]) -> str:
     return f"run {theirs['run']} of {where} (pid {theirs.get('pid')}, since {theirs.get('since')})"
 
 
-def _why_stale(theirs: Mapping[str, Any], host: str, now: float, expires_s: float) -> str:
-    """Say why a holder counts as gone; empty if it does not."""
+def _why_gone(theirs: Mapping[str, Any], host: str) -> str | None:
+    """Say why a holder's process is gone; empty if it lives, None if that cannot be known here."""
+    if theirs.get("host") != host or not isinstance(theirs.get("pid"), int):
+        return None
+    is_now = began(theirs["pid"])
+    if is_now == "":
+        return "that process is gone"
+    if is_now is None or not theirs.get("pid_began"):
+        return None
+    return "" if is_now == theirs["pid_began"] else "that process is gone, and its id belongs to another one"
+
+
+def _why_expired(theirs: Mapping[str, Any], now: float, expires_s: float) -> str:
+    """Say why a holder of whom no more is known counts as gone; empty if it does not."""
     since = parse_time(theirs.get("since"))
-    if theirs.get("host") == host and isinstance(theirs.get("pid"), int):
-        is_now = began(theirs["pid"])
-        if is_now == "":
-            return "that process is gone"
-        if is_now and theirs.get("pid_began") and is_now != theirs["pid_began"]:
-            return "that process is gone, and its id belongs to another one"
+    if since is None or now - since <= expires_s:
         return ""
-    if since is not None and now - since > expires_s:
-        return f"it is older than {expires_s:g} s, and whether it still runs cannot be seen from here"
-    return ""
+    return f"it is older than {expires_s:g} s, and whether it still runs cannot be seen from here"
 
 
 def _path(folder: Path, agent: str) -> Path:
     return folder / f"{slug(agent)}.lock"
 
 
-@contextlib.contextmanager
-def _alone(folder: Path, agent: str) -> Iterator[None]:
-    """Keep other processes of this host out while the lock's file is read and changed."""
-    guard = whole_file.open_shared(folder / f".{slug(agent)}.guard")
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(guard)
+def _guard(folder: Path, agent: str) -> Path:
+    return folder / f".{slug(agent)}.guard"
 
 
 def _create(path: Path, mine: Holder) -> None:

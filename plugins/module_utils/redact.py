@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 MASK = "[redacted]"
 LIMIT = 64 * 1024
 # Given values shorter than this would blot out ordinary text, and protect nothing.
 SHORTEST_SECRET = 4
+# The value of a name that only looks like a secret's is one from this length on: a shorter one may be a word.
+SHORTEST_VALUE = 8
 DEEPEST = 50
 # No pattern below needs to see more than this to know a secret for one.
 LONGEST_TOKEN = 4096
@@ -30,6 +32,7 @@ _CONTROL = re.compile(
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 )
 
+_USERINFO = re.compile(r"[a-z][a-z0-9+.-]{1,20}://([^\s/?#]{1,512})@", re.I)
 _WORDS = r"password|passwd|passphrase|pwd|secret|credential"
 _VALUE = r"""(?:\[redacted\](?!\w)|\\?"[^"\\\n]*\\?"|'[^'\n]*'|[^\s"'\\]+)"""
 # What lk says of secrets and credentials as a whole, and we of a variable, is a sentence about them, and holds none.
@@ -104,6 +107,15 @@ def _head(text: str, forms: list[str]) -> str:
     return text[: max(*spaces, cut - LONGEST_TOKEN)] + "…"
 
 
+def _without_halves(text: str, forms: list[str]) -> str:
+    """Mask the beginnings of secrets that L(clip) left, where they were not known."""
+    if "…" in text:
+        for form in forms:
+            for length in range(len(form) - 1, SHORTEST_SECRET - 1, -1):
+                text = text.replace(f"{form[:length]}…", f"{MASK}…")
+    return text
+
+
 def redact(text: object, secrets: Iterable[object] = ()) -> str:
     """Return C(text) fit to be shown: secrets masked, control characters gone, at most about L(LIMIT) characters.
 
@@ -114,10 +126,38 @@ def redact(text: object, secrets: Iterable[object] = ()) -> str:
     shown = clean(_head(text if isinstance(text, str) else str(text), forms))
     for form in forms:
         shown = shown.replace(form, MASK)
+    shown = _without_halves(shown, forms)
     if _HINT.search(shown):
         for pattern, replacement in _PATTERNS:
             shown = pattern.sub(replacement, shown)
     return shown
+
+
+def known(spec: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> list[str]:
+    """List the secrets among a module's parameters: those that its argument spec marks C(no_log).
+
+    Of a dict, which is an environment, only what L(of_environment) finds.
+    """
+    values = [params.get(name) for name, each in spec.items() if each.get("no_log")]
+    inner = [secret for value in values if isinstance(value, dict) for secret in of_environment(value)]
+    return [value for value in values if isinstance(value, str) and value] + inner
+
+
+def of_environment(environment: Mapping[str, Any]) -> list[str]:
+    """List what is secret in an environment: what stands before the host in a URL, and values of names such as API_KEY.
+
+    Anything else may be ordinary text, such as a 1 or a host's name, which must not be masked wherever it stands.
+    """
+    found = []
+    for name, value in environment.items():
+        text = str(value)
+        for userinfo in _USERINFO.findall(text):
+            password = userinfo.partition(":")[2]
+            # A user's name alone is too ordinary a word.
+            found += [f"//{userinfo}@", password, unquote(password)]
+        if _is_sensitive(name) and len(text) >= SHORTEST_VALUE:
+            found.append(text)
+    return [secret for secret in found if len(secret) >= SHORTEST_SECRET]
 
 
 def redact_data(value: Any, secrets: Iterable[object] = ()) -> Any:

@@ -113,7 +113,7 @@ def answers(port: int, path: str, deadline: float) -> bool | None:
     try:
         connection.request("GET", path or "/", headers={"User-Agent": USER_AGENT})
         connection.getresponse()
-    except TimeoutError:
+    except socket.timeout:
         return False if patience >= _ANSWER_S else None
     except (OSError, http.client.HTTPException):
         return None

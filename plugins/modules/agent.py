@@ -202,6 +202,7 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_change import change
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import known
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["deployed", "restarted", "rolled_back"], "required": True},
@@ -215,7 +216,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "livekit_api_secret": {"type": "str", "no_log": True},
     "agent_via": {"type": "str", "choices": ["auto", "lk", "api"], "default": "auto"},
     "lk": {"type": "str", "default": "lk"},
-    "lk_environment": {"type": "dict", "default": {}},
+    "lk_environment": {"type": "dict", "default": {}, "no_log": True},
     "deadline": {"type": "float", "default": 900},
     "settle": {"type": "float", "default": 60},
 }
@@ -234,6 +235,8 @@ def run(params: dict[str, Any], check: bool, tell: Callable[[str], object] = lam
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    # Ansible would mask any 1 or C for being a value in the environment.
+    module.no_log_values = set(known(ARGUMENT_SPEC, module.params))
     result = run(module.params, module.check_mode)
     if result.get("failed"):
         module.fail_json(**result)

@@ -182,6 +182,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_secret import set_secret
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import known
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -195,7 +196,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "livekit_api_key": {"type": "str", "no_log": True},
     "livekit_api_secret": {"type": "str", "no_log": True},
     "lk": {"type": "str", "default": "lk"},
-    "lk_environment": {"type": "dict", "default": {}},
+    "lk_environment": {"type": "dict", "default": {}, "no_log": True},
     "deadline": {"type": "float", "default": 900},
     "settle": {"type": "float", "default": 60},
 }
@@ -203,6 +204,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    # Ansible would mask any 1 or C for being a value in the environment.
+    module.no_log_values = set(known(ARGUMENT_SPEC, module.params))
     for number in (signal.SIGTERM, signal.SIGHUP):
         # An end from outside must not leave the file with the value behind.
         signal.signal(

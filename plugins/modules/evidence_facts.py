@@ -389,8 +389,8 @@ ansible_facts:
               type: int, returned: always}
             wrong_key_status: {description: "HTTP status of a wrong key; None without an answer.", type: int,
               returned: always}
-            key_accepted: {description: "The API took our key; None if its answer does not depend on the key, or is an
-              error.", type: bool, returned: always}
+            key_accepted: {description: "The API took our key; None after an error, or if it complains of the body and
+              refused no wrong key.", type: bool, returned: always}
             wrong_key_rejected: {description: "A wrong key was refused, 401 or 403; False if it was let in; None if
               not shown.", type: bool, returned: always}
             route_exists: {description: "False if the app itself answered 404, or 405 to a POST; None after an
@@ -645,7 +645,7 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, record_layer, unknown
-from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
+from ansible_collections.voiceops.livekit.plugins.module_utils.redact import known, redact_data
 
 LAYERS = ("agent", "agent_after", "callback", "client", "inspector", "secrets", "service", "tunnel", "worker")
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -675,7 +675,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "agent_dir": {"type": "path"},
     "agent_via": {"type": "str", "choices": ["auto", "lk", "api"], "default": "auto"},
     "lk": {"type": "str", "default": "lk"},
-    "lk_environment": {"type": "dict", "default": {}},
+    "lk_environment": {"type": "dict", "default": {}, "no_log": True},
     "required_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "callback_url": {"type": "str"},
     "callback_key": {"type": "str", "no_log": True},
@@ -696,9 +696,27 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "inspector_url": {"type": "str", "default": "http://127.0.0.1:4040"},
     "probe_room_prefix": {"type": "str", "default": "zz-probe-"},
 }
+_PROJECT = ("livekit_api_key", "livekit_api_secret")
+_LK = (*_PROJECT, "lk_environment")
+# What a layer's collector uses of the secrets; a host gets no others than those of its layers.
+SECRETS: dict[str, tuple[str, ...]] = {
+    "agent": _LK,
+    "agent_after": _LK,
+    "callback": ("callback_key",),
+    "client": (*_PROJECT, "client_token"),
+    "secrets": _LK,
+}
 Collector = Callable[[dict[str, Any], float], Record]
 # What lies between a collector's own deadline and ours, so that its partial result arrives.
 GRACE_S = 1.5
+
+
+def needed(args: dict[str, Any], layers: list[str]) -> dict[str, Any]:
+    """Return the arguments without the secrets that none of C(layers) uses."""
+    used = {name for layer in layers for name in SECRETS.get(layer, ())}
+    return {
+        name: value for name, value in args.items() if name in used or not ARGUMENT_SPEC.get(name, {}).get("no_log")
+    }
 
 
 def collector(layer: str) -> Collector:
@@ -777,12 +795,14 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         "attempt": run.get("attempt"),
     }
     records = collect_all(params["layers"], options, params["deadline"])
-    known = [params[name] for name, spec in ARGUMENT_SPEC.items() if spec.get("no_log") and params[name]]
-    return {"voiceops_evidence": redact_data(records, known), "voiceops_clock": run.get("clock") or {}}
+    records = redact_data(records, known(ARGUMENT_SPEC, params))
+    return {"voiceops_evidence": records, "voiceops_clock": run.get("clock") or {}}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    # Ansible would mask any 1 or C for being a value in the environment.
+    module.no_log_values = set(known(ARGUMENT_SPEC, module.params))
     module.exit_json(changed=False, ansible_facts=gather(module.params))
 
 

@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import incident
+from ansible_collections.voiceops.livekit.plugins.module_utils import incident, whole_file
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
 PROBES_FILE = "probes.json"
 KEEP_PROBES_S = 86400
@@ -52,21 +53,23 @@ def read_probes(folder: Path, now: float) -> list[dict[str, Any]]:
     """The windows of our probes of the last day; a missing or damaged file means that none are known."""
     try:
         kept = json.loads((folder / PROBES_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     kept = kept if isinstance(kept, list) else []
-    return [probe for probe in kept if isinstance(probe, dict) and _ended(probe) > now - KEEP_PROBES_S]
+    return [probe for probe in kept if _is_window(probe) and probe["ended"] > now - KEEP_PROBES_S]
 
 
-def _ended(probe: dict[str, Any]) -> float:
-    ended = probe.get("ended")
-    return float(ended) if isinstance(ended, (int, float)) else float("-inf")
+def _is_window(probe: object) -> bool:
+    if not isinstance(probe, dict) or not isinstance(probe.get("ended"), (int, float)):
+        return False
+    return None not in (parse_time(probe.get("since")), parse_time(probe.get("until")))
 
 
 def add_probes(folder: Path, probes: list[dict[str, Any]], now: float) -> None:
-    """Remember the windows of this run's probes, each with C(since), C(until) and C(what)."""
-    kept = read_probes(folder, now) + [{**probe, "ended": now} for probe in probes]
-    target = folder / PROBES_FILE
-    partial = target.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(kept), encoding="utf-8")
-    partial.replace(target)
+    """Remember the windows of this run's probes, each with C(since), C(until) and C(what).
+
+    Raises OSError if they cannot be kept in C(folder).
+    """
+    with whole_file.alone(folder / f".{PROBES_FILE}.guard"):
+        kept = read_probes(folder, now) + [{**probe, "ended": now} for probe in probes]
+        whole_file.write(folder / PROBES_FILE, json.dumps(kept), whole_file.mode_of(folder))

@@ -9,10 +9,13 @@ import os
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree
 from pathlib import Path
 
 import yaml
+
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import read_probes
 
 from .real_pi_running import RealLab
 
@@ -36,9 +39,10 @@ def inventory_of(running: RealLab, user: str = "brad", **variables: object) -> P
     """Write the one inventory that an operator would have of the lab's cloud and the real Pi."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     pi = running.pi.inventory(user)["all"]["hosts"]["pi-hub"]
+    kept = {"voiceops_artifacts": "{{ inventory_dir }}/mine"}
     content = {
         "all": {
-            "vars": {**running.lab.facts["variables"], "voiceops_attempt_at": "", **variables},
+            "vars": {**running.lab.facts["variables"], "voiceops_attempt_at": "", **kept, **variables},
             "hosts": {"localhost": local, "mac": local, "pi-hub": pi},
             "children": {
                 "lk_control": {"hosts": {"mac": None}},
@@ -89,6 +93,9 @@ def test_a_preflight_passes_where_all_is_well_and_names_what_is_not(boot, meet):
     running = meet(pi)
 
     assert preflight(inventory_of(running)) == (GOOD, {})
+    # The pair of a right and a wrong key is known as ours to a later diagnosis.
+    kept = {probe["what"] for probe in read_probes(running.lab.scratch / "mine", time.time())}
+    assert kept >= {"POST, right key, invalid body", "POST, wrong key"}
 
     # As a user who may not read the journal, which is in memory; the unit has another name, and so has a secret.
     pi.write("/etc/systemd/journald.conf.d/volatile.conf", "[Journal]\nStorage=volatile\n")

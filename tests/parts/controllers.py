@@ -8,14 +8,13 @@ The newest one needs a Python of its own, found on the PATH or among pyenv's.
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from parts import LeftOutError, Part
+from parts.pythons import installed
 
 LOCKS = Path(__file__).parents[2] / "requirements"
 INSTALL_S = 900
@@ -28,28 +27,12 @@ def _this_python() -> str:
 
 
 def _newer_python() -> str:
-    found = next((python for python in _candidates() if _runs(python)), None)
+    found = sys.executable if sys.version_info >= (3, 12) else next(installed(*NEWER), None)
     if found is None:
         raise LeftOutError(
             "nothing runs on the newest ansible-core (it needs Python 3.12 or newer, for example by pyenv)"
         )
     return found
-
-
-def _candidates() -> Iterator[str]:
-    if sys.version_info >= (3, 12):
-        yield sys.executable
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    for version in NEWER:
-        yield shutil.which(f"python{version}") or ""
-        yield from map(str, sorted(pyenv.glob(f"{version}.*/bin/python{version}")))
-
-
-def _runs(python: str) -> bool:
-    # A shim of pyenv may stand on the PATH and not run.
-    return (
-        bool(python) and not subprocess.run([python, "-c", ""], check=False, capture_output=True, timeout=30).returncode
-    )
 
 
 def _controller(name: str, without: str, python: Callable[[], str]) -> Part:

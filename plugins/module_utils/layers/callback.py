@@ -34,7 +34,8 @@ SIGNALS = {
     "probe": "str: validate or fake_user",
     "status": "int|None: HTTP status of the right key with the body {}; None without a key or an answer",
     "wrong_key_status": "int|None: HTTP status of a wrong key; None without an answer",
-    "key_accepted": "bool|None: the API took our key; None if its answer does not depend on the key, or is an error",
+    "key_accepted": "bool|None: the API took our key; None after an error, or if it complains of the body and refused "
+    "no wrong key",
     "wrong_key_rejected": "bool|None: a wrong key was refused, 401 or 403; False if it was let in; None if not shown",
     "route_exists": "bool|None: False if the app itself answered 404, or 405 to a POST; None after an error",
     "error_code": "str|None: ngrok's code if its edge answered instead of the app",
@@ -157,7 +158,7 @@ def _key_accepted(right: int | None, wrong: int | None) -> bool | None:
         return False
     if right in _INVALID:
         # An API that looks at the body first complains of it whatever the key.
-        return None if wrong in _INVALID else True
+        return True if wrong in _REFUSED else None
     return True if right is not None and 200 <= right < 300 else None
 
 
@@ -188,7 +189,9 @@ def _limits(found: Mapping[str, Any], exchanges: Mapping[str, Exchange], has_key
     elif found["key_accepted"] and 200 <= found["status"] < 300:
         limits.append("the API took an invalid body; it may have written something")
     if found["key_accepted"] is None and found["status"] in _INVALID:
-        limits.append("the API answers alike whatever the key, so it is open whether it took ours")
+        alike = found["wrong_key_status"] in _INVALID
+        why = "the API answers alike whatever the key" if alike else "a wrong key was not seen to be refused"
+        limits.append(f"{why}, so it is open whether the API took ours")
     if found["status"] is not None and found["status"] >= 500:
         limits.append("an error in answer to our own probe says nothing of the user's call")
     for name, exchange in exchanges.items():

@@ -12,11 +12,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import (
+    add_probes,
+    artifacts_dir,
+    read_probes,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOK_S = 300
@@ -68,10 +75,25 @@ def groups(pytestconfig: pytest.Config) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="session")
+def kept_in(pytestconfig: pytest.Config) -> Path:
+    """The folder of incidents that the playbooks use with this inventory."""
+    inventory, playbooks = pytestconfig.getoption("ansible_inventory"), ROOT / "playbooks"
+    asked = ["-m", "ansible.builtin.debug", "-a", "msg={{ voiceops_artifacts | default('', true) }}"]
+    shown = _ran(["ansible", "localhost", "-i", inventory, "--playbook-dir", playbooks, *asked], INVENTORY_S)
+    return artifacts_dir(json.loads(shown.partition("=> ")[2])["msg"], str(playbooks))
+
+
+@pytest.fixture(scope="session")
 def evidence(
-    pytestconfig: pytest.Config, groups: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+    pytestconfig: pytest.Config,
+    groups: dict[str, list[str]],
+    kept_in: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Record]:
-    """The records of all layers that the collection's own diagnosis gathers now, without its dispatch probe."""
+    """The records of all layers that the collection's own diagnosis gathers now, without its dispatch probe.
+
+    The incident is no one's and is not kept. What our probes caused must not count as a user's later, so they are.
+    """
     artifacts = tmp_path_factory.mktemp("preflight")
     variables = {
         "voiceops_artifacts": str(artifacts),
@@ -84,6 +106,12 @@ def evidence(
     inventory = pytestconfig.getoption("ansible_inventory")
     playbook = ROOT / "playbooks" / "diagnose.yml"
     _ran(["ansible-playbook", "-i", inventory, playbook, "-e", json.dumps(variables)], PLAYBOOK_S)
+    now = time.time()
+    try:
+        kept_in.mkdir(mode=0o700, parents=True, exist_ok=True)
+        add_probes(kept_in, read_probes(artifacts, now), now)
+    except OSError as exc:
+        otherwise(f"voiceops_artifacts: make {kept_in} a folder that you can write to ({exc})")
     incident = json.loads((artifacts / "latest" / "incident.json").read_text(encoding="utf-8"))
     found: dict[str, Record] = incident["evidence"]
     return found

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.voiceops.livekit.plugins.action.evidence_facts import Sample, clock_bounds, read_time
+from ansible_collections.voiceops.livekit.plugins.modules import evidence_facts
 
 SENT = 1_770_000_000.0
 
@@ -60,3 +61,16 @@ def test_without_a_sample_nothing_is_known():
 )
 def test_what_date_prints(text, times):
     assert read_time(text) == times
+
+
+def test_every_secret_is_some_layers_and_no_layer_gets_anothers():
+    secret = {name for name, spec in evidence_facts.ARGUMENT_SPEC.items() if spec.get("no_log")}
+    assert {name for names in evidence_facts.SECRETS.values() for name in names} == secret
+    assert evidence_facts.SECRETS.keys() <= set(evidence_facts.LAYERS)
+
+    given = dict.fromkeys(evidence_facts.ARGUMENT_SPEC, "given")
+    for layer in evidence_facts.LAYERS:
+        kept = evidence_facts.needed(given, [layer]).keys()
+        assert kept & secret == set(evidence_facts.SECRETS.get(layer, ()))
+        assert kept - secret == given.keys() - secret
+    assert evidence_facts.needed(given, ["callback", "client"]).keys() & secret >= {"callback_key", "client_token"}

@@ -115,6 +115,21 @@ def test_an_api_that_checks_the_body_first_leaves_the_key_open() -> None:
     assert (found["key_accepted"], found["wrong_key_rejected"], found["route_exists"]) == (None, None, True)
 
 
+@pytest.mark.parametrize("wrong", [None, 429, 500, 503, 200, 404])
+def test_a_complaint_of_the_body_shows_nothing_unless_a_wrong_key_was_refused(wrong: int | None) -> None:
+    found = judged({"status": 400}, wrong and {"status": wrong})
+    assert (found["status"], found["key_accepted"]) == (400, None)
+
+
+def test_a_wrong_key_that_was_not_looked_at_leaves_ours_open(serve: Callable[..., Any]) -> None:
+    def limit(request: Any) -> tuple[int, dict[str, str], bytes]:
+        return (429, {}, b"") if request.headers["x-internal-service-key"] != KEY else api(request)
+
+    record = collect(serve(limit).url)
+    assert (record["state"], record["signals"]["key_accepted"]) == ("unknown", None)
+    assert "a wrong key was not seen to be refused, so it is open whether the API took ours" in record["limits"]
+
+
 def test_an_api_that_lets_anyone_in_is_told() -> None:
     found = judged({"status": 201}, {"status": 201})
     assert (found["key_accepted"], found["wrong_key_rejected"]) == (True, False)

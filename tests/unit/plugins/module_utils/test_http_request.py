@@ -280,6 +280,16 @@ def test_a_proxy_is_noticed_but_never_for_this_machine(
     assert http.proxy_in_the_way(http.parse_url(url, "v")) is expected
 
 
+def test_only_the_environment_is_asked_for_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_arguments: object) -> None:
+        raise AssertionError("macOS asks SystemConfiguration, which kills a forked worker")
+
+    monkeypatch.setattr("urllib.request.getproxies", crash)
+    monkeypatch.setattr("urllib.request.proxy_bypass", crash)
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    assert http.proxy_in_the_way(http.parse_url("http://a.example/", "v")) is True
+
+
 def test_the_version_is_the_collections() -> None:
     galaxy = ROOT / "galaxy.yml"
     if not galaxy.exists():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -114,6 +115,40 @@ def test_a_lock_of_another_host_expires_after_the_stated_time(tmp_path: Path, ag
     taken = lock.take(tmp_path, AGENT, mine("run-2"), NOW + age, 3600)
     assert taken.ours is ours
     assert ("is older than 3600 s" if ours else "expires 3600 s after that") in taken.sentence
+
+
+@pytest.mark.parametrize(("age", "ours"), [(0.0, False), (3600.0, False), (3601.0, True)])
+@pytest.mark.parametrize("unknown", ["no ps now", "no ps then"])
+def test_where_it_is_not_known_whether_the_holder_lives_its_lock_expires(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unknown: str, age: float, ours: bool
+) -> None:
+    lock.take(tmp_path, AGENT, mine("run-1", pid_began=mine()["pid_began"] if unknown == "no ps now" else None), NOW)
+    me = mine("run-2")
+    if unknown == "no ps now":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    taken = lock.take(tmp_path, AGENT, me, NOW + age, 3600)
+    assert taken.ours is ours
+    assert ("is older than 3600 s" if ours else "expires 3600 s after that") in taken.sentence
+
+
+def test_a_process_that_is_never_done_with_the_folder_keeps_others_out_for_a_bounded_time(tmp_path: Path) -> None:
+    lock.take(tmp_path, AGENT, mine("run-1"), NOW)
+    guard = os.open(tmp_path / ".my-project.livekit.cloud-voice.guard", os.O_RDWR)
+    fcntl.flock(guard, fcntl.LOCK_EX)
+    try:
+        ours, sentence = lock.take(tmp_path, AGENT, mine("run-1"), NOW, wait_s=0.1)
+    finally:
+        os.close(guard)
+    assert (ours, sentence.startswith("Another process of this host has kept ")) == (False, True)
+    assert lock.take(tmp_path, AGENT, mine("run-1"), NOW).ours is True
+
+
+def test_a_run_of_another_host_that_was_faster_is_told_as_such(tmp_path: Path) -> None:
+    # Nothing to be read, and yet nothing can be made there: as if the file came in between.
+    (tmp_path / LOCK).symlink_to(tmp_path / "elsewhere")
+    ours, sentence = lock.take(tmp_path, AGENT, mine(), NOW)
+    assert (ours, f"took the lock at the same moment: {tmp_path / LOCK}." in sentence) == (False, True)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
 def test_a_lock_that_cannot_be_read_keeps_out_and_names_its_file(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import (
@@ -12,6 +14,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.redact import (
     MASK,
     clean,
     clip,
+    known,
     redact,
     redact_data,
 )
@@ -149,3 +152,33 @@ def test_data_is_redacted_deep() -> None:
         "wrong_key_status": 401,
         MASK: [MASK, 1.5],
     }
+
+
+@pytest.mark.parametrize("kept", [4, 5, 11])
+def test_the_beginning_of_a_secret_that_was_cut_elsewhere_is_masked(kept: int) -> None:
+    cut = clip("the line says hidden-value at its end", len("the line says ") + kept + 1)
+    shown = redact(f"{cut} (1 more)", ["hidden-value"])
+    assert shown == redact(shown, ["hidden-value"]) == f"the line says {MASK}… (1 more)"
+
+
+@pytest.mark.parametrize("text", ["hidd", "hid…", "hidden values are …", "…"])
+def test_no_more_than_that_is_masked(text: str) -> None:
+    assert redact(text, ["hidden-value"]) == text
+
+
+@pytest.mark.parametrize(
+    ("environment", "text", "shown"),
+    [
+        ({"P": "http://brad:pa55%2Fword@proxy:3128"}, "brad pa55/word pa55%2Fword", f"brad {MASK} {MASK}"),
+        ({"P": "http://brad:pa:ss@proxy"}, "says pa:ss", f"says {MASK}"),
+        ({"P": "http://a-token@proxy:3128"}, "via //a-token@proxy, a-token", f"via {MASK}proxy, a-token"),
+        ({"P": "http://proxy:3128/?a=b@c"}, "proxy 3128 b@c", "proxy 3128 b@c"),
+        ({"P": "http://brad:@proxy"}, "brad: there", "brad: there"),
+        ({"API_TOKEN": "opaque-4711"}, "an opaque-4711 one", f"an {MASK} one"),
+        ({"USE_KEY": "true", "PASSWORD": ""}, "that is true", "that is true"),
+        ({"FLAG": 1, "LANG": "C", "HOST": "pi-hub.local"}, "1 C pi-hub.local", "1 C pi-hub.local"),
+    ],
+)
+def test_what_is_secret_in_an_environment(environment: dict[str, Any], text: str, shown: str) -> None:
+    secrets = known({"env": {"no_log": True}, "other": {}}, {"env": environment, "other": "there"})
+    assert redact(text, secrets) == shown

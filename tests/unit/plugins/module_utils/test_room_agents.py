@@ -77,7 +77,7 @@ def test_a_room_is_others_only_if_their_agents_are_known(
 
 def test_dispatches_are_asked_for_only_where_they_can_tell_something() -> None:
     asked = []
-    tell_apart([room(agent("v", "voice")), room(agent("x"), people=0)], "voice", lambda each: asked.append(each))
+    tell_apart([room(agent("v", "voice")), room(agent("x"), people=0)], "voice", asked.append)
     assert asked == []
 
 

@@ -322,4 +322,4 @@ def test_the_database_is_started_by_the_unit_that_the_inventory_names() -> None:
     context = {**CONTEXT, "settings": {**CONTEXT["settings"], "database_unit": "postgresql@15-main"}}
     (only,) = begin({"incident_id": "now", "evidence": records, **context, **classify(records, RULES, context)})["plan"]
     assert only["options"] == {"systemd_unit_name": "postgresql@15-main", "systemd_unit_state": "started"}
-    assert only["command"] == "ssh pi-hub sudo systemctl restart postgresql@15-main"
+    assert only["command"] == "ssh -t pi-hub sudo systemctl restart postgresql@15-main"

@@ -45,6 +45,7 @@ def run(artifacts: Path, **changes: Any) -> dict[str, Any]:
 
 def test_it_writes_the_record_and_returns_what_awx_wants(tmp_path: Path, shown: list[str]) -> None:
     result = run(tmp_path)
+    assert result["automatic"] is True
     assert (result["verdict"], result["state"], result["action"]) == (
         "cloud_agent_dormant_no_wake",
         "fault",

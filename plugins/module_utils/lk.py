@@ -327,8 +327,10 @@ def _environment(options: Mapping[str, Any], has_credentials: bool) -> dict[str,
         kept["LIVEKIT_URL"] = str(options["livekit_url"])
         kept["LIVEKIT_API_KEY"] = str(options["livekit_api_key"])
         kept["LIVEKIT_API_SECRET"] = str(options["livekit_api_secret"])
-    kept.update({str(name): str(value) for name, value in (options.get("lk_environment") or {}).items()})
-    return kept
+    more = {str(name): str(value) for name, value in (options.get("lk_environment") or {}).items()}
+    if any(not name or "=" in name or "\0" in name + value for name, value in more.items()):
+        raise LkError("options", "voiceops_lk_environment: expected names without =, and no null characters")
+    return {**kept, **more}
 
 
 def _run(

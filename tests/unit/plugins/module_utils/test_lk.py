@@ -279,3 +279,10 @@ def test_subdomains_are_read_as_lk_reads_them() -> None:
     assert lk_output.subdomain("http://127.0.0.1:7880") == "127"
     assert lk_output.subdomain("http://localhost:7880") is None
     assert lk_output.subdomain("") is None
+
+
+@pytest.mark.parametrize("environment", [{"A=B": "c"}, {"": "c"}, {"A": "b\0"}, {"A\0": "b"}])
+def test_an_environment_that_no_program_can_have_is_not_taken_for_a_missing_lk(options, environment):
+    with pytest.raises(lk.LkError, match=r"^voiceops_lk_environment: expected names without =") as caught:
+        lk.open_session({**options, "lk_environment": environment}, soon())
+    assert caught.value.reason == "options"

@@ -48,7 +48,14 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"""\b((?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|redis|amqp)s?://)[^\s"']{1,512}@""", re.I),
         rf"\1{MASK}@",
     ),
-    (re.compile(r"""(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{1,20}://)[^\s/"'<>@]{1,512}@""", re.I), rf"\1{MASK}@"),
+    # But a user's name alone is no secret where people are told whom to log in as.
+    (
+        re.compile(
+            r"""(?<![a-z0-9+.-])(?!ssh://[\w.-]{1,64}@)([a-z][a-z0-9+.-]{1,20}://)[^\s/"'<>@]{1,512}@""",
+            re.I | re.ASCII,
+        ),
+        rf"\1{MASK}@",
+    ),
     (
         re.compile(
             rf"""\b((?:proxy-)?authorization{_SEPARATOR}["']?)(?:(?:bearer|basic|digest|token)\s+)?[^\s"'\\]+""", re.I

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import journal, logline
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
-from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import in_windows, parse_time, rfc3339
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import may_be_ours, parse_time, rfc3339
 
 TEXT_LIMIT = 300
 ENTRIES_LIMIT = 200
@@ -185,7 +185,8 @@ def _is_success(item: Mapping[str, Any], text: str) -> bool:
 def _is_ours(item: Mapping[str, Any], probes: Iterable[Mapping[str, Any]], synthetic_users: Iterable[str]) -> bool:
     at = parse_time(item["at"])
     synthetic = {user.lower() for user in synthetic_users}
-    return bool(item["self"] or str(item["user"]).lower() in synthetic or (at is not None and in_windows(at, probes)))
+    named = str(item["user"]).lower() in synthetic
+    return bool(item["self"] or named or (at is not None and may_be_ours(at, item["status"], probes)))
 
 
 def mark(

@@ -191,5 +191,16 @@ def in_windows(moment: float, windows: Iterable[Mapping[str, Any]], slack: float
     return False
 
 
+def may_be_ours(moment: float, status: int | None, probes: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether a call at C(moment), in seconds, that was answered with C(status) can be one of our own C(probes).
+
+    They are windows as for L(in_windows), with the C(status) that we got. Who called and succeeded while each of our
+    calls near it is known to have been refused is somebody else.
+    """
+    near = [each for each in probes if in_windows(moment, [each])]
+    succeeded = status in range(200, 300)
+    return bool(near) and not (succeeded and all(each.get("status") in range(400, 500) for each in near))
+
+
 def _text(option: object) -> str:
     return "" if option is None else str(option).strip()

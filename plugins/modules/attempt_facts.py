@@ -71,7 +71,7 @@ ansible_facts:
           returned: always
           type: str
         probes:
-          description: The time windows of earlier probes, each with C(since), C(until) and C(what).
+          description: Time windows of earlier probes, each with C(since), C(until), C(what), and C(status) of a call.
           returned: always
           type: list
         attempt:

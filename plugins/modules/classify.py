@@ -40,7 +40,7 @@ options:
     type: float
   probes:
     description:
-      - Time windows of our own earlier probes, each with C(since), C(until) and C(what).
+      - Time windows of our own earlier probes, each with C(since), C(until), C(what), and C(status) of a call.
       - Those that the records bring are added.
     type: list
     elements: dict

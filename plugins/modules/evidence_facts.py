@@ -64,7 +64,7 @@ options:
         description: Identifies this run's probes in the header C(X-Probe-Id).
         type: str
       probes:
-        description: Time windows of earlier probes, each with C(since), C(until) and C(what).
+        description: Time windows of earlier probes, each with C(since), C(until), C(what), and C(status) of a call.
         type: list
         elements: dict
         default: []

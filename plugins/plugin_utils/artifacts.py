@@ -66,7 +66,7 @@ def _is_window(probe: object) -> bool:
 
 
 def add_probes(folder: Path, probes: list[dict[str, Any]], now: float) -> None:
-    """Remember the windows of this run's probes, each with C(since), C(until) and C(what).
+    """Remember the windows of this run's probes, each with C(since), C(until), C(what), and C(status) of a call.
 
     Raises OSError if they cannot be kept in C(folder).
     """

@@ -119,6 +119,7 @@ class Host:
         self._units.mkdir()
         self._clock = Clock(0.0, time.time() - 86400)
         self._lock = threading.Lock()
+        self._closed = False
         self._running: list[tuple[str, Unit]] = []
         self._kept = [self._stamped(from_journald("Journal started"), time.time() - 86400)]
         self._journals = 0
@@ -141,8 +142,10 @@ class Host:
         return {**self._clock.stamp(at), **entry}
 
     def note(self, entry: dict[str, str]) -> None:
-        """Log it, now."""
+        """Log it, now; a host that has been shut down takes no more, from the server neither."""
         with self._lock:
+            if self._closed:
+                return
             stamped = self._stamped(entry, time.time())
             self._store.write(stamped)
             if "UNIT" in entry or any(line in entry["MESSAGE"] for line in LIFE):
@@ -176,7 +179,9 @@ class Host:
     def close(self) -> None:
         for _unit, running in self._running:
             running.kill()
-        self._store.close()
+        with self._lock:
+            self._closed = True
+            self._store.close()
 
 
 class Receiver:

@@ -61,7 +61,7 @@ class _Call(NamedTuple):
 def collect(options: dict[str, Any], deadline: float) -> Record:
     """POST to C(callback_url); return the record by C(deadline), an absolute C(time.monotonic()).
 
-    The record has the extra key C(probes): the windows of our own calls, C([{since, until, what}]).
+    The record has the extra key C(probes): the windows of our own calls, C([{since, until, what, status}]).
     """
     key = str(options.get("callback_key") or "")
     header = str(options.get("callback_key_header") or "X-Internal-Service-Key")
@@ -87,8 +87,13 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         repeat=redact(_repeat(target, header), [key]),
     )
     windows = [
-        {"since": rfc3339(exchange.started_at), "until": rfc3339(exchange.ended_at), "what": f"POST, {name}"}
-        for name, exchange in exchanges.items()
+        {
+            "since": rfc3339(call.started_at),
+            "until": rfc3339(call.ended_at),
+            "what": f"POST, {name}",
+            "status": call.status,
+        }
+        for name, call in exchanges.items()
     ]
     return {**result, "probes": windows}
 

@@ -24,7 +24,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.record import Rec
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
     host_clock,
-    in_windows,
+    may_be_ours,
     parse_time,
     rfc3339,
     span,
@@ -185,8 +185,9 @@ def read_calls(
         if asked is None or start is None:
             continue
         at = start - offset
-        ours = in_windows(at, probes) or _marked_ours(asked, synthetic_users)
-        calls.append(Call(at, str(asked.get("method")).upper(), _path(asked.get("uri")), _status(item), ours))
+        status = _status(item)
+        ours = may_be_ours(at, status, probes) or _marked_ours(asked, synthetic_users)
+        calls.append(Call(at, str(asked.get("method")).upper(), _path(asked.get("uri")), status, ours))
     return sorted(calls, key=lambda call: call.at)
 
 

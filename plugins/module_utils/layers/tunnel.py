@@ -76,7 +76,12 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         limits=limits,
         repeat=f"curl -sS -o /dev/null -D - {shlex.quote(redact(target.url))}",
     )
-    window = {"since": rfc3339(exchange.started_at), "until": rfc3339(exchange.ended_at), "what": "GET of the callback"}
+    window = {
+        "since": rfc3339(exchange.started_at),
+        "until": rfc3339(exchange.ended_at),
+        "what": "GET of the callback",
+        "status": exchange.status,
+    }
     return {**result, "probes": [window]}
 
 

@@ -72,6 +72,7 @@ def test_the_windows_and_events_are_ours(serve: Callable[..., Any]) -> None:
     assert len(record["probes"]) == len(record["events"]) == 2
     assert all(event["self"] for event in record["events"])
     assert all(probe["since"] <= probe["until"] for probe in record["probes"])
+    assert sorted(probe["status"] for probe in record["probes"]) == [400, 401]
     assert record["probes"][0]["since"] >= time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(before))
 
 

@@ -315,6 +315,14 @@ def test_windows_that_the_records_bring_are_ours_too():
     assert correlate(given, RUN)["timeline"][0]["self"] is True
 
 
+@pytest.mark.parametrize(("status", "ours"), [(201, False), (400, True)])
+def test_the_time_line_shows_the_agents_call_beside_our_refused_probe_as_the_agents(status, ours):
+    given = evidence()
+    given["tunnel"]["events"] = [event(at("22:50:00"), f"through the tunnel: POST /api/internal/sessions: {status}")]
+    given["callback"]["probes"] = [{"since": at("22:50:00"), "until": at("22:50:01"), "what": "POST", "status": 400}]
+    assert correlate(given, RUN)["timeline"][0]["self"] is ours
+
+
 @pytest.mark.parametrize(
     ("item", "told"),
     [

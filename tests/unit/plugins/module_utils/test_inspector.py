@@ -137,6 +137,13 @@ def test_calls_in_a_window_of_ours_are_not(serve: Callable[..., Any]) -> None:
     assert record["events"][0]["self"] is True
 
 
+def test_the_agents_call_in_a_window_of_our_refused_probe_is_told_by_its_success(serve: Callable[..., Any]) -> None:
+    windows = [{"since": rfc3339(ATTEMPT_AT), "until": rfc3339(ATTEMPT_AT), "what": "POST", "status": 401}]
+    calls = [call(ATTEMPT_AT + 0.2, 401), call(ATTEMPT_AT + 0.5, 201)]
+    signals = collect(serve(ngrok(calls)).url, probes=windows)["signals"]
+    assert (signals["inspector_callbacks"], signals["inspector_statuses"]) == (1, [201])
+
+
 def test_times_are_the_controllers(serve: Callable[..., Any]) -> None:
     ahead = {"offset_ms": 7_200_000, "uncertainty_ms": 50}
     record = collect(serve(ngrok([call(ATTEMPT_AT + 7200 + 1)])).url, clock=ahead)

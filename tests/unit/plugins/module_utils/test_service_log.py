@@ -69,3 +69,15 @@ def test_a_call_has_the_status_of_the_line_that_ends_the_same_request():
 def test_after_a_restart_counts_begin_again_and_an_end_is_that_of_the_newest_call():
     lost, served = joined([call("req-1"), call("req-1"), end("req-1", 201), end("req-1", 401)])
     assert (lost["status"], served["status"]) == (None, 201)
+
+
+def probe(second: float, status: int) -> dict[str, Any]:
+    at = f"2026-02-06T22:39:{second:06.3f}Z"
+    return {"since": at, "until": at, "what": "POST", "status": status}
+
+
+def test_the_agents_call_beside_our_probes_is_told_from_them_by_its_success():
+    lines = [(10.0, 401), (10.1, 400), (10.6, 201)]
+    calls = [{**entry(at, f"POST /api/internal/sessions {status} in 9ms"), "status": status} for at, status in lines]
+    found = summarise(calls, (0.0, 4e9), [probe(10.0, 401), probe(10.1, 400)], [ZERO])
+    assert (found["callbacks"], found["callback_statuses"], found["self_entries"]) == (1, [201], 2)

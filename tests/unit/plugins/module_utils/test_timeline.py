@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -210,3 +211,25 @@ def test_windows_of_probes_have_some_slack_and_bad_ones_match_nothing() -> None:
     assert timeline.in_windows(NOW + 1.9, windows)
     assert not timeline.in_windows(NOW - 1.1, windows)
     assert not timeline.in_windows(NOW, windows[:1])
+
+
+def _probe(at: float, status: Any) -> dict[str, Any]:
+    return {"since": timeline.rfc3339(at), "until": timeline.rfc3339(at), "what": "POST", "status": status}
+
+
+@pytest.mark.parametrize("status", [None, 400, 401, 500])
+def test_what_came_with_our_probe_and_did_not_succeed_may_be_ours(status: int | None) -> None:
+    assert timeline.may_be_ours(NOW + 0.5, status, [_probe(NOW, 401), _probe(NOW, 400)])
+
+
+def test_who_succeeds_where_each_of_our_probes_was_refused_is_somebody_else() -> None:
+    assert not timeline.may_be_ours(NOW + 0.5, 201, [_probe(NOW, 401), _probe(NOW, 400), _probe(NOW - 60, 201)])
+
+
+@pytest.mark.parametrize("got", [None, 201, 500, "400", []])
+def test_a_probe_that_may_have_succeeded_may_be_the_success_that_was_logged(got: Any) -> None:
+    assert timeline.may_be_ours(NOW + 0.5, 201, [_probe(NOW, 401), _probe(NOW, got)])
+
+
+def test_without_a_probe_near_it_no_call_is_ours() -> None:
+    assert not timeline.may_be_ours(NOW, 400, [_probe(NOW - 60, 400)])

@@ -34,7 +34,8 @@ def test_405_to_a_get_is_healthy(serve: Callable[..., Any]) -> None:
     assert record["signals"]["reachable"] is True
     assert record["signals"].keys() == tunnel.SIGNALS.keys()
     assert record["events"][0]["self"] is True
-    assert record["probes"][0].keys() == {"since", "until", "what"}
+    assert record["probes"][0].keys() == {"since", "until", "what", "status"}
+    assert record["probes"][0]["status"] == 405
     request = server.requests[0]
     assert (request.method, request.path) == ("GET", "/api/internal/sessions")
     assert request.headers["user-agent"].startswith("voiceops.livekit/")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,12 +72,16 @@ def noting(real: Lk, folder: Path) -> str:
     """Make a program that notes its arguments, as the stand-in does by itself, and then is the real one."""
     path = folder / "noting" / "lk"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(
-        f"#!{sys.executable} -IS\nimport json, os, sys\n"
+    script = path.with_suffix(".py")
+    script.write_text(
+        "import json, os, sys\n"
         'with open(os.environ["LAB_LK_CALLS"], "a") as file:\n    file.write(json.dumps(sys.argv[1:]) + "\\n")\n'
         f"os.execv({real.program!r}, [{real.program!r}, *sys.argv[1:]])\n",
         encoding="utf-8",
     )
+    # An interpreter whose path has a space cannot stand in the first line of a script.
+    command = shlex.join([sys.executable, "-I", "-S", str(script)])
+    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
     return str(path)
 

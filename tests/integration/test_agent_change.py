@@ -63,7 +63,7 @@ def test_an_agent_that_crashes_after_its_restart_is_no_success(tmp_path, lk):
     done = change(tmp_path, "restarted", agent={**SLEEPS, "crashes": True}, by=lk)
     assert (done.result["failed"], done.result["reason"], done.result["changed"]) == (True, "crashed", True)
     assert "the agent does not run: LiveKit says CrashLoop of version" in done.result["msg"]
-    assert "lk agent logs" in done.result["msg"]
+    assert "agent logs --id" in done.result["msg"]
 
 
 def test_an_agent_that_does_not_come_back_in_time_is_told_with_its_last_status(tmp_path):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -39,7 +40,7 @@ def test_the_stand_in_says_what_a_real_systemctl_says(boot, tmp_path):
     pi = boot()
     units = tmp_path / "units.json"
     units.write_text(json.dumps(pi_host.units(scenario(), tmp_path)), encoding="utf-8")
-    program = f"{sys.executable} {pi_host.BIN / 'systemctl.py'} {units}"
+    program = shlex.join([sys.executable, str(pi_host.BIN / "systemctl.py"), str(units)])
 
     differ = {}
     for command in COMMANDS:

@@ -67,7 +67,7 @@ def test_a_new_version_is_deployed_and_seen_to_run_whatever_this_lk_says_at_the_
 def test_the_newest_lks_other_words_for_success_are_no_trouble(tmp_path):
     wrapped = tmp_path / "lk"
     wrapped.write_text(
-        f'#!/bin/bash\nset -o pipefail\n{STAND_IN} "$@" 2> >(sed \'s/^Deployed agent$/Completed deployment of agent to '
+        f'#!/bin/bash\nset -o pipefail\n"{STAND_IN}" "$@" 2> >(sed \'s/^Deployed agent$/Completed deployment of agent to '
         "production/' >&2)\n",
         encoding="utf-8",
     )
@@ -208,7 +208,7 @@ def test_a_build_that_goes_on_without_lk_is_watched_to_its_end(tmp_path, words):
     wrapped = tmp_path / "lk"
     # The build comes to its end in the cloud, but lk trips over a long line, as all versions may, or is ended.
     wrapped.write_text(
-        f'#!/bin/sh\n{STAND_IN} "$@" || exit\n[ "$2" != deploy ] || [ "$3" = --help ] || '
+        f'#!/bin/sh\n"{STAND_IN}" "$@" || exit\n[ "$2" != deploy ] || [ "$3" = --help ] || '
         f'{{ echo "unable to deploy agent: {words}" >&2; exit 1; }}\n',
         encoding="utf-8",
     )

@@ -32,7 +32,7 @@ def recording(folder: Path) -> str:
         "#!/bin/sh\n"
         f'for word; do case "$word" in *.env) cp "$word" "{folder}/seen"; echo "$word" > "{folder}/path"; '
         f'ls -l "$word" | cut -c1-10 > "{folder}/mode"; ls -ld "$(dirname "$word")" | cut -c1-10 >> "{folder}/mode";; '
-        f'esac; done\nexec {STAND_IN} "$@"\n',
+        f'esac; done\nexec "{STAND_IN}" "$@"\n',
         encoding="utf-8",
     )
     wrapped.chmod(0o755)
@@ -87,7 +87,7 @@ def test_an_old_lk_that_does_nothing_and_says_nothing_is_found_out(tmp_path, lk)
 def test_a_success_that_livekits_list_does_not_show_is_none(tmp_path):
     wrapped = tmp_path / "lk"
     wrapped.write_text(
-        f'#!/bin/sh\n[ "$2" != update-secrets ] || {{ echo "Updated agent secrets"; exit 0; }}\nexec {STAND_IN} "$@"\n',
+        f'#!/bin/sh\n[ "$2" != update-secrets ] || {{ echo "Updated agent secrets"; exit 0; }}\nexec "{STAND_IN}" "$@"\n',
         encoding="utf-8",
     )
     wrapped.chmod(0o755)

@@ -67,8 +67,8 @@ def test_a_new_version_is_deployed_and_seen_to_run_whatever_this_lk_says_at_the_
 def test_the_newest_lks_other_words_for_success_are_no_trouble(tmp_path):
     wrapped = tmp_path / "lk"
     wrapped.write_text(
-        f'#!/bin/bash\nset -o pipefail\n"{STAND_IN}" "$@" 2> >(sed \'s/^Deployed agent$/Completed deployment of agent to '
-        "production/' >&2)\n",
+        f'#!/bin/bash\nset -o pipefail\n"{STAND_IN}" "$@" 2> >(sed \'s/^Deployed agent$/Completed deployment of agent '
+        "to production/' >&2)\n",
         encoding="utf-8",
     )
     wrapped.chmod(0o755)

@@ -87,7 +87,8 @@ def test_an_old_lk_that_does_nothing_and_says_nothing_is_found_out(tmp_path, lk)
 def test_a_success_that_livekits_list_does_not_show_is_none(tmp_path):
     wrapped = tmp_path / "lk"
     wrapped.write_text(
-        f'#!/bin/sh\n[ "$2" != update-secrets ] || {{ echo "Updated agent secrets"; exit 0; }}\nexec "{STAND_IN}" "$@"\n',
+        '#!/bin/sh\n[ "$2" != update-secrets ] || { echo "Updated agent secrets"; exit 0; }\n'
+        f'exec "{STAND_IN}" "$@"\n',
         encoding="utf-8",
     )
     wrapped.chmod(0o755)

@@ -36,6 +36,7 @@ class ActionModule(ActionBase):
                 "artifacts": {"type": "path"},
                 "incident": {"type": "str", "default": ""},
                 "run": {"type": "dict", "default": {}},
+                "forget": {"type": "bool", "default": False},
             }
         )
         folder = artifacts_dir(args["artifacts"], str((task_vars or {}).get("playbook_dir", ".")))
@@ -52,6 +53,8 @@ class ActionModule(ActionBase):
         # What the run's earlier look at the attempt found wrong is wrong still.
         problems = list(dict.fromkeys([*run.get("problems", []), *problems]))
         result["ansible_facts"] = {"voiceops_run": {**run, "attempt": attempt, "problems": problems, "incident": named}}
+        if args["forget"]:
+            result["ansible_facts"]["voiceops_evidence"] = {}
         result["changed"] = False
         return result
 

@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import DEADLINE_S
+from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import LiveKitError, sdk
 from ansible_collections.voiceops.livekit.plugins.modules import dispatch_probe
-from ansible_collections.voiceops.livekit.plugins.plugin_utils import options
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import connection, options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
+# Ansible makes a process for each task. What is imported before that is imported once for all of them.
+with contextlib.suppress(LiveKitError):
+    sdk()
 # The slow path: the first wait, a second dispatch into the same room within it, and one retry to tell a cold start.
 WAITS = 2
 
@@ -33,11 +39,25 @@ class ActionModule(ActionBase):
         gathered = args.pop("gathered", {})
         at_most = WAITS * float(args.get("deadline") or DEADLINE_S)
         with progress(Display().display, "waiting for an agent to join the probe's room", at_most_s=at_most):
-            result.update(
-                self._execute_module(
-                    module_name="voiceops.livekit.dispatch_probe", module_args=args, task_vars=task_vars
-                )
-            )
+            result.update(self._probe(args, task_vars))
         if not result.get("failed") and "record" in result:
             result["ansible_facts"] = {"voiceops_evidence": {**gathered, "dispatch": result["record"]}}
         return result
+
+    def _probe(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """Run the module; in this very process where that serves, which spares the start of another one."""
+        checked = ArgumentSpecValidator(dispatch_probe.ARGUMENT_SPEC).validate(args)
+        # To listen takes a native library, which is kept out of Ansible's own process.
+        if not connection.is_own_process(self) or checked.validated_parameters.get("listen"):
+            module = "voiceops.livekit.dispatch_probe"
+            answer: dict[str, Any] = self._execute_module(module_name=module, module_args=args, task_vars=task_vars)
+            return answer
+        try:
+            if checked.error_messages:
+                raise ValueError("; ".join(checked.error_messages))
+            return {
+                "changed": False,
+                "record": dispatch_probe.tried(checked.validated_parameters, self._task.check_mode),
+            }
+        except ValueError as exc:
+            return {"failed": True, "msg": str(exc)}

@@ -217,7 +217,7 @@ class ActionModule(ActionBase):
 
     def _run_module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module on the host; where that is this very process' own, without the cost of another one."""
-        if self._connection.transport == "local" and not self._play_context.become and not any(self._task.environment):
+        if connection.is_own_process(self):
             checked = ArgumentSpecValidator(evidence_facts.ARGUMENT_SPEC).validate(args)
             if checked.error_messages:
                 return {"failed": True, "msg": "; ".join(checked.error_messages)}

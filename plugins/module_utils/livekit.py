@@ -79,7 +79,7 @@ class Api:
             if not options.get(name) or not isinstance(options[name], str):
                 raise LiveKitError("options", f"voiceops_{name}: expected the project's API credentials, got nothing")
         self._key, self._secret = str(options["livekit_api_key"]), str(options["livekit_api_secret"])
-        self._sdk = _import_sdk()
+        self._sdk = sdk()
         # What the server's clock showed in its last answer, minus ours, in milliseconds; to about a second.
         self.clock_offset_ms: int | None = None
 
@@ -214,7 +214,8 @@ class Api:
         return LiveKitError(reason, clip(redact(said, (self._key, self._secret)), 300) + advice)
 
 
-def _import_sdk() -> Any:
+def sdk() -> Any:
+    """Import the package livekit.api, which takes a while the first time. Raises LiveKitError if it is not there."""
     try:
         from livekit import api
     except ImportError as exc:

@@ -42,6 +42,10 @@ options:
     description: The run to add the attempt to. A new one is started by default.
     type: dict
     default: {}
+  forget:
+    description: Whether to forget the evidence that was gathered for another run, so that none counts in this one.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -88,4 +92,8 @@ ansible_facts:
           description: What was wrong with the input, as sentences that name the variable.
           returned: always
           type: list
+    voiceops_evidence:
+      description: Nothing; what was gathered before is forgotten.
+      returned: if O(forget=true)
+      type: dict
 """

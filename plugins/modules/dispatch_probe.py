@@ -306,21 +306,32 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    params = module.params
+def tried(params: dict[str, Any], dry: bool) -> dict[str, Any]:
+    """Return the record of a probe with the options C(params), which is not made if C(dry).
+
+    Raises ValueError with what was expected of an option.
+    """
     for name in ("deadline", "cold_start"):
         if not 0 < params[name] <= 3600:
-            module.fail_json(msg=f"{name}: expected seconds above 0 and up to 3600, got {params[name]:g}")
+            raise ValueError(f"{name}: expected seconds above 0 and up to 3600, got {params[name]:g}")
     if not params["probe_room_prefix"]:
-        module.fail_json(msg="probe_room_prefix: expected a prefix that no real room has, got nothing")
+        raise ValueError("probe_room_prefix: expected a prefix that no real room has, got nothing")
     began = time.monotonic()
-    if module.check_mode:
+    if dry:
         result = not_run("check mode: no probe was made", params["deadline"], params["cold_start"])
     else:
         result = probe(params, params["deadline"], params["cold_start"])
     result["took_ms"] = round((time.monotonic() - began) * 1000)
-    module.exit_json(record=redact_data(result, [params["livekit_api_key"], params["livekit_api_secret"]]))
+    record: dict[str, Any] = redact_data(result, [params["livekit_api_key"], params["livekit_api_secret"]])
+    return record
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        module.exit_json(record=tried(module.params, module.check_mode))
+    except ValueError as exc:
+        module.fail_json(msg=str(exc))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from livekit.api import AccessToken, VideoGrants
 
@@ -47,6 +48,7 @@ def controller_probes(variables: dict[str, Any]) -> list[str]:
 def service_probes(variables: dict[str, Any]) -> list[str]:
     """The shell commands for the layer service, to run on the Pi."""
     unit = shlex.quote(variables["voiceops_service_unit"])
+    path = urlsplit(variables["voiceops_callback_url"]).path
     return [
         "date -u",
         "timedatectl show",
@@ -58,6 +60,8 @@ def service_probes(variables: dict[str, Any]) -> list[str]:
         "journalctl --no-pager -k --since '20 min ago' | grep -Ei 'under-?voltage detected|out of memory: killed'",
         f"sudo -n -ll systemctl start {unit}",
         "df / /var /var/log /tmp",
+        "df --inodes / /var /var/log /tmp",
+        f"curl -s -m 3 -o /dev/null -w '%{{http_code}}' http://localhost:{variables['voiceops_service_port']}{path}",
     ]
 
 

@@ -194,12 +194,12 @@ def in_windows(moment: float, windows: Iterable[Mapping[str, Any]], slack: float
 def may_be_ours(moment: float, status: int | None, probes: Iterable[Mapping[str, Any]]) -> bool:
     """Say whether a call at C(moment), in seconds, that was answered with C(status) can be one of our own C(probes).
 
-    They are windows as for L(in_windows), with the C(status) that we got. Who called and succeeded while each of our
-    calls near it is known to have been refused is somebody else.
+    They are windows as for L(in_windows), with the C(status) that we got. Who got another answer than each of our calls
+    near it is somebody else, if ours were all refused: an edge may answer 5xx where the API answered otherwise.
     """
-    near = [each for each in probes if in_windows(moment, [each])]
-    succeeded = status in range(200, 300)
-    return bool(near) and not (succeeded and all(each.get("status") in range(400, 500) for each in near))
+    near = [each.get("status") for each in probes if in_windows(moment, [each])]
+    refused = all(got in range(400, 500) for got in near)
+    return bool(near) and not (refused and status is not None and status not in near)
 
 
 def _text(option: object) -> str:

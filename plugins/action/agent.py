@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
 
     def _run_module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module on the host; where that is this very process' own, in it, so that it can show its progress."""
-        if self._connection.transport == "local" and not self._play_context.become and not any(self._task.environment):
+        if connection.is_own_process(self):
             return self._run_here(args)
         answer: dict[str, Any] = self._execute_module(
             module_name="voiceops.livekit.agent", module_args=args, task_vars=task_vars

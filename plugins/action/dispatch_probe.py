@@ -52,12 +52,7 @@ class ActionModule(ActionBase):
             module = "voiceops.livekit.dispatch_probe"
             answer: dict[str, Any] = self._execute_module(module_name=module, module_args=args, task_vars=task_vars)
             return answer
-        try:
-            if checked.error_messages:
-                raise ValueError("; ".join(checked.error_messages))
-            return {
-                "changed": False,
-                "record": dispatch_probe.tried(checked.validated_parameters, self._task.check_mode),
-            }
-        except ValueError as exc:
-            return {"failed": True, "msg": str(exc)}
+        params = checked.validated_parameters
+        if wrong := "; ".join(checked.error_messages) or dispatch_probe.problem(params):
+            return {"failed": True, "msg": wrong}
+        return {"changed": False, "record": dispatch_probe.tried(params, self._task.check_mode)}

@@ -306,16 +306,18 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-def tried(params: dict[str, Any], dry: bool) -> dict[str, Any]:
-    """Return the record of a probe with the options C(params), which is not made if C(dry).
-
-    Raises ValueError with what was expected of an option.
-    """
+def problem(params: dict[str, Any]) -> str:
+    """Say what was expected of an option instead of what C(params) has; empty if they can be used."""
     for name in ("deadline", "cold_start"):
         if not 0 < params[name] <= 3600:
-            raise ValueError(f"{name}: expected seconds above 0 and up to 3600, got {params[name]:g}")
+            return f"{name}: expected seconds above 0 and up to 3600, got {params[name]:g}"
     if not params["probe_room_prefix"]:
-        raise ValueError("probe_room_prefix: expected a prefix that no real room has, got nothing")
+        return "probe_room_prefix: expected a prefix that no real room has, got nothing"
+    return ""
+
+
+def tried(params: dict[str, Any], dry: bool) -> dict[str, Any]:
+    """Return the record of a probe with the options C(params), which is not made if C(dry)."""
     began = time.monotonic()
     if dry:
         result = not_run("check mode: no probe was made", params["deadline"], params["cold_start"])
@@ -328,10 +330,9 @@ def tried(params: dict[str, Any], dry: bool) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    try:
-        module.exit_json(record=tried(module.params, module.check_mode))
-    except ValueError as exc:
-        module.fail_json(msg=str(exc))
+    if wrong := problem(module.params):
+        module.fail_json(msg=wrong)
+    module.exit_json(record=tried(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, room_agents
+from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, logline, room_agents
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import condition_of
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import agent as agent_layer
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector, worker
-from ansible_collections.voiceops.livekit.plugins.module_utils.logline import status
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
 from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import like_a_probe, mark, summarise
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
@@ -334,7 +333,7 @@ def _timeline(evidence: Mapping[str, Record], run: Run, probes: Sequence[Mapping
 def _is_ours(event: Mapping[str, Any], probes: Iterable[Mapping[str, Any]], synthetic_users: Iterable[str]) -> bool:
     moment = parse_time(event["at"])
     named = any(user and user in event["what"] for user in synthetic_users)
-    return named or (moment is not None and may_be_ours(moment, status(event["what"]), probes))
+    return named or (moment is not None and may_be_ours(moment, logline.status(event["what"]), probes))
 
 
 def _red_herrings(evidence: Mapping[str, Record], run: Run, probes: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -37,7 +37,9 @@ def left(folder: Path) -> list[str]:
             found.append(command)
             keeper = process.name
             found += [str(path) for path in Path("/sys/class/net").glob(f"vopi{keeper}")]
-            found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/voiceops-pi-{keeper}")]
+            # Sessions come and go within a Pi, and a walk passes over a folder that went away meanwhile.
+            walked = os.walk("/sys/fs/cgroup")
+            found += [path for path, _folders, _files in walked if path.endswith(f"/voiceops-pi-{keeper}")]
     return found + [line for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line]
 
 

@@ -122,6 +122,11 @@ class Cloud:
             self._callbacks.add(task)
             task.add_done_callback(self._callbacks.discard)
 
+    async def called_back(self) -> None:
+        """Wait for the agent's calls, so that who sees it in a room finds its call in the API's journal, too."""
+        if self._callbacks:
+            await asyncio.wait(self._callbacks)
+
     async def _post_session(self) -> None:
         url = self._state.urls["edge"] + ROUTE
         headers = {KEY_HEADER: self._state.service_key, "User-Agent": "node"}
@@ -243,6 +248,7 @@ async def _twirp(request: web.Request) -> web.Response:
             raise TwirpError("unauthenticated", "permissions denied")
         answer = method.call(cloud, message, str(request.url.origin()))
         cloud.clock.advance()
+        await cloud.called_back()
         return cloud_twirp.reply(request, answer)
     except TwirpError as error:
         return error.response()

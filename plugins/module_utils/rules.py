@@ -48,7 +48,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, dispatch
 from ansible_collections.voiceops.livekit.plugins.module_utils.expressions import (
     ExpressionError,
     Vocabulary,
@@ -56,20 +55,11 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.expressions impor
     check_text,
     signals_of,
 )
-from ansible_collections.voiceops.livekit.plugins.module_utils.layers import (
-    agent,
-    callback,
-    client,
-    inspector,
-    secrets,
-    service,
-    tunnel,
-    worker,
-)
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS
 
 Rule = dict[str, Any]
 
+OWN = Path(__file__).resolve().parents[2] / "roles" / "classify" / "files" / "rules"
 REMEDIES_FILE, CONFLICTS_FILE, SUPPRESSIONS_FILE = "remedies.yml", "conflicts.yml", "suppressions.yml"
 STATES = ("fault", "inconclusive", "healthy")
 UNATTENDED = ("yes", "guard", "no")
@@ -161,6 +151,19 @@ class RuleSet(NamedTuple):
 
 def vocabulary() -> dict[str, dict[str, str]]:
     """Return all names that a rule may use with what they mean, by layer, and by C(attempt) and C(settings)."""
+    # All layers are imported for their names alone, which takes a while: only where something is to be checked.
+    from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, dispatch
+    from ansible_collections.voiceops.livekit.plugins.module_utils.layers import (
+        agent,
+        callback,
+        client,
+        inspector,
+        secrets,
+        service,
+        tunnel,
+        worker,
+    )
+
     layers = {
         "client": client.SIGNALS,
         "tunnel": {**tunnel.SIGNALS, **inspector.SIGNALS},
@@ -177,26 +180,29 @@ def vocabulary() -> dict[str, dict[str, str]]:
 def load(folder: str, extra: str | None = None, names: Vocabulary | None = None) -> RuleSet:
     """Return what C(folder) and the user's own folder C(extra) hold, checked, the rules in the order of precedence.
 
-    Files of both folders are read in the order of their names. C(names) is R(vocabulary) by default. Raises RuleError.
+    Files of both folders are read in the order of their names. The expressions are checked against C(names), by default
+    R(vocabulary); those in L(OWN) only where C(names) is given, as it is in the collection's tests. Raises RuleError.
     """
-    names = vocabulary() if names is None else names
-    files = sorted((path for each in (folder, extra) if each for path in _files(each)), key=lambda path: path.name)
-    items: dict[str, list[tuple[Any, str]]] = {}
-    for path in files:
+    files: list[tuple[Path, Vocabulary | None]] = []
+    for each in filter(None, (folder, extra)):
+        known = vocabulary() if names is None and Path(each).resolve() != OWN else names
+        files += [(path, known) for path in _files(each)]
+    items: dict[str, list[tuple[Any, str, Vocabulary | None]]] = {}
+    for path, known in sorted(files, key=lambda file: file[0].name):
         kind = path.name if path.name in (REMEDIES_FILE, CONFLICTS_FILE, SUPPRESSIONS_FILE) else ""
-        items.setdefault(kind, []).extend((item, path.name) for item in _items(path))
-    remedies = _unique(_remedy(item, file, names) for item, file in items.get(REMEDIES_FILE, []))
+        items.setdefault(kind, []).extend((item, path.name, known) for item in _items(path))
+    remedies = _unique(_remedy(*item) for item in items.get(REMEDIES_FILE, []))
     for remedy in remedies.values():
         for smaller in remedy["first"]:
             _one_of(f"{remedy['file']}: {remedy['id']}: first", smaller, _doable(remedies, but=remedy["id"]))
-    rules = _unique(_rule(item, file, names) for item, file in items.get("", []))
+    rules = _unique(_rule(*item) for item in items.get("", []))
     for rule in rules.values():
         rule["remedy"] = _resolve(rule, remedies)
     _check_references(rules)
     return RuleSet(
         list(rules.values()),
-        list(_unique(_conflict(item, file, names) for item, file in items.get(CONFLICTS_FILE, [])).values()),
-        [_suppression(item, file, tuple(rules)) for item, file in items.get(SUPPRESSIONS_FILE, [])],
+        list(_unique(_conflict(*item) for item in items.get(CONFLICTS_FILE, [])).values()),
+        [_suppression(item, file, tuple(rules)) for item, file, _known in items.get(SUPPRESSIONS_FILE, [])],
         remedies,
     )
 
@@ -236,7 +242,7 @@ def _unique(items: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return known
 
 
-def _remedy(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
+def _remedy(item: Any, file: str, names: Vocabulary | None) -> dict[str, Any]:
     given = _checked_keys(item, file, _REMEDY_TYPES, required=_REMEDY_REQUIRED)
     remedy: dict[str, Any] = {
         "role": "",
@@ -265,7 +271,7 @@ def _doable(remedies: Mapping[str, Mapping[str, Any]], but: str) -> tuple[str, .
     return tuple(name for name, remedy in remedies.items() if remedy["role"] and name != but)
 
 
-def _rule(item: Any, file: str, names: Vocabulary) -> Rule:
+def _rule(item: Any, file: str, names: Vocabulary | None) -> Rule:
     given = _checked_keys(item, file, _RULE_TYPES, required=_RULE_REQUIRED)
     where = f"{file}: {given['id']}"
     absent = {"state": "fault", "remedy": None, "unattended": "", "otherwise": "", "advice": "", "beside": False}
@@ -287,7 +293,7 @@ def _rule(item: Any, file: str, names: Vocabulary) -> Rule:
     return {**rule, "file": file}
 
 
-def _conflict(item: Any, file: str, names: Vocabulary) -> dict[str, Any]:
+def _conflict(item: Any, file: str, names: Vocabulary | None) -> dict[str, Any]:
     conflict = _checked_keys(item, file, _CONFLICT_TYPES, required=tuple(_CONFLICT_TYPES))
     where = f"{file}: {conflict['id']}"
     for key in ("when", "doubts"):
@@ -351,8 +357,8 @@ def _as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _check_all(where: str, sources: list[str], names: Vocabulary, checker: Any) -> None:
-    for source in sources:
+def _check_all(where: str, sources: list[str], names: Vocabulary | None, checker: Any) -> None:
+    for source in sources if names is not None else ():
         try:
             checker(source, names)
         except ExpressionError as exc:

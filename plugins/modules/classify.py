@@ -70,7 +70,9 @@ options:
     type: dict
     default: {}
   rules_dir:
-    description: The folder of the rules and of C(remedies.yml).
+    description:
+      - The folder of the rules and of C(remedies.yml).
+      - All that is in it is checked first, but for the collection's own, which its tests have checked.
     type: path
     required: true
   extra_rules_dir:

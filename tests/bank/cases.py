@@ -21,7 +21,7 @@ import yaml
 from ansible_collections.voiceops.livekit.plugins.module_utils.classify import classify
 from ansible_collections.voiceops.livekit.plugins.module_utils.incident import assemble
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
-from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet, load
+from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet, load, vocabulary
 from bank import saved
 from bank.world import RULES, World
 from lab.scenario import variants
@@ -111,7 +111,7 @@ def is_effect(causes: list[dict[str, Any]], effect: str, cause: str | None = Non
 
 def rules() -> RuleSet:
     """The collection's own rules."""
-    return load(str(RULES))
+    return load(str(RULES), names=vocabulary())
 
 
 def find(path: Path) -> list[Case]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,8 +184,22 @@ def test_the_vocabulary_is_what_the_layers_document():
     }
 
 
+def test_a_users_rules_are_checked_beside_ours(folder):
+    extra = folder("mine.yml", changed(when=["agent.no_such"]))
+    with pytest.raises(RuleError, match=r"mine\.yml: mine: when: 'agent\.no_such': agent has no signal 'no_such'"):
+        load(str(RULES), extra)
+
+
+def test_a_changed_copy_of_ours_is_checked(tmp_path):
+    copy = shutil.copytree(RULES, tmp_path / "copy")
+    (copy / "99-mine.yml").write_text(yaml.safe_dump(changed(because="{{ agent.no_such }}")), encoding="utf-8")
+    with pytest.raises(RuleError, match=r"99-mine\.yml: mine: because:"):
+        load(str(copy))
+
+
 def test_our_rules_are_whole():
-    rules = load(str(RULES)).rules
+    # A diagnosis takes them unchecked, for they have passed here.
+    rules = load(str(RULES), names=vocabulary()).rules
     assert len(rules) > 50
     for rule in rules:
         assert rule["advice"].endswith("."), rule["id"]

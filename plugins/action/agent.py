@@ -21,6 +21,8 @@ from ansible_collections.voiceops.livekit.plugins.modules import agent
 from ansible_collections.voiceops.livekit.plugins.plugin_utils import connection, options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.progress import progress
 
+# More than ssh itself waits for a connection; one that hangs later, as to a host that fell asleep, has no bound.
+_ANSWERS_WITHIN_S = 15.0
 _DOES = {
     "deployed": "deploying the agent",
     "restarted": "restarting the agent",
@@ -64,7 +66,7 @@ class ActionModule(ActionBase):
         """Run the module on lk's host, once it is known to answer: what breaks off later may have been done."""
         try:
             if self._connection.transport != "local":
-                self._low_level_execute_command("true", sudoable=False)
+                connection.expect_answer(self, _ANSWERS_WITHIN_S)
         except AnsibleConnectionFailure as exc:
             host = task_vars.get("inventory_hostname", "lk's host")
             why = f"{host}, which has lk, could not be reached: {connection.why(exc.message)}"

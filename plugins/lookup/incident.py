@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: incident
 short_description: Read the record of a saved incident
-version_added: 0.1.0
+version_added: 0.2.0
 author: voiceops.livekit contributors (@voiceops)
 description:
   - Reads what a diagnosis wrote on the controller, checked against its schema.

@@ -40,7 +40,8 @@ class History(NamedTuple):
 
 def lock_name(agent: str) -> str:
     """Return the name under which canary runs of one agent keep each other out."""
-    return f"{agent}/canary"
+    # No agent's name has a null character, so that its repairs are not kept out by another's canary.
+    return f"{agent}\0canary"
 
 
 def state_path(folder: Path, agent: str) -> Path:

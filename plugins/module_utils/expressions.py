@@ -24,6 +24,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.process import shell_word
+
 if TYPE_CHECKING:
     from jinja2 import nodes
     from jinja2.sandbox import SandboxedEnvironment
@@ -327,12 +329,10 @@ def _parse_text(source: str) -> tuple[Any, ...]:
 
 @functools.cache
 def _environment() -> SandboxedEnvironment:
-    import shlex
-
     from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment()
-    environment.filters["quote"] = lambda value: shlex.quote(str(value))
+    environment.filters["quote"] = lambda value: shell_word(str(value))
     environment.tests["search"] = lambda value, pattern: re.search(pattern, str(value)) is not None
     return environment
 

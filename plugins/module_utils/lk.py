@@ -270,11 +270,13 @@ def project(session: Session, result: process.Result) -> str | None:
 
 def command(options: Mapping[str, Any], *subcommands: str) -> str:
     """Return what a person would type; it holds no secret."""
-    program = shlex.quote(options.get("lk") or "lk")
+    program = process.shell_word(options.get("lk") or "lk")
     identity = f" --id {shlex.quote(str(options['agent_id']))}" if options.get("agent_id") else ""
     calls = [f"{program} agent {subcommand}{identity}" for subcommand in subcommands]
-    folder = [f"cd {shlex.quote(str(options['agent_dir']))}"] if options.get("agent_dir") else []
-    return " && ".join(folder + calls)
+    directory = str(options.get("agent_dir") or "")
+    # Where LiveKit is asked from another host than lk's, the folder need not be there.
+    is_here = os.path.isdir(os.path.expanduser(directory))
+    return " && ".join([f"cd {process.shell_word(directory)}", *calls] if is_here else calls)
 
 
 def read_toml(directory: str) -> dict[str, str]:

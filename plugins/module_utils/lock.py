@@ -11,6 +11,7 @@ takeover is told, never silent.
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import re
@@ -38,8 +39,11 @@ class Taken(NamedTuple):
 
 
 def slug(agent: str) -> str:
-    """Return an agent's name as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", agent).strip("-.")[:100] or "agent"
+    """Return an agent, C(project/name), as part of a file name; with a hash where that could be another's, too."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", agent).strip("-.")[:100] or "agent"
+    if plain == agent.replace("/", "-", 1):
+        return plain
+    return f"{plain}-{hashlib.sha256(agent.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def holder(run_id: str, pid: int, now: float) -> Holder:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -40,6 +41,12 @@ class Result(NamedTuple):
     stderr: str
     timed_out: bool
     truncated: bool
+
+
+def shell_word(text: str) -> str:
+    """Quote a text as one word for a shell, but for a C(~/) before it, which the shell is to expand."""
+    home = "~/" if text.startswith("~/") else ""
+    return home + shlex.quote(text[len(home) :])
 
 
 class _Stream:

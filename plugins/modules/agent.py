@@ -69,8 +69,8 @@ options:
       - V(lk) acts by C(lk) on this host. V(api) acts by LiveKit's agent API from the controller, and asks this host
         nothing. It needs O(livekit_url), O(livekit_api_key) and O(livekit_api_secret), and O(agent_id) if the project
         has several agents.
-      - V(auto) acts by C(lk), and from the controller if this host does not answer, or has no C(lk) that works. What
-        was begun one way is never done again the other way.
+      - V(auto) acts by C(lk), and from the controller if this host does not answer within 15 s, or has no C(lk) that
+        works. What was begun one way is never done again the other way.
       - Only C(lk) can do O(state=deployed).
     type: str
     choices: [auto, lk, api]

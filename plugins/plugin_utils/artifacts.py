@@ -38,8 +38,17 @@ def state_dir(given: str | None, artifacts: str | None, playbook_dir: str) -> Pa
     return artifacts_dir(artifacts, playbook_dir) / "state"
 
 
+def latest(folder: Path) -> str:
+    """Return the name of the folder that C(latest) stands for: itself, or where links are impossible what it says."""
+    try:
+        return (folder / incident.LATEST).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return incident.LATEST
+
+
 def find_incident(folder: Path, name: str) -> dict[str, Any] | None:
     """Read the record of the incident C(name), an id or C(latest), in C(folder); None if there is none."""
+    name = latest(folder) if name == incident.LATEST else name
     if not re.fullmatch(r"latest|[0-9]{8}T[0-9]{6}Z-[a-z0-9-]{1,65}", name):
         return None
     try:

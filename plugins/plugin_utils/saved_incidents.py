@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import incident as incidents
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import latest
 
 RECORD = "incident.json"
 NEWEST = 5
@@ -53,20 +54,12 @@ def read(variable: str, given: str, artifacts: Path) -> dict[str, Any]:
 def _find(given: str, artifacts: Path) -> Path | None:
     """Return the record's file. An id comes before a path of the same name; a path may also be the folder's."""
     if given == incidents.LATEST:
-        places = [artifacts / _latest(artifacts) / RECORD]
+        places = [artifacts / latest(artifacts) / RECORD]
     else:
         path = Path(os.path.expanduser(os.path.expandvars(given)))
         ids = [artifacts / given / RECORD] if given == os.path.basename(given) else []
         places = [*ids, path / RECORD, path]
     return next((place for place in places if given and os.path.isfile(place)), None)
-
-
-def _latest(artifacts: Path) -> str:
-    """Return the name of the folder that C(latest) stands for: itself, or where links are impossible what it says."""
-    try:
-        return (artifacts / incidents.LATEST).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        return incidents.LATEST
 
 
 def _there(artifacts: Path) -> str:

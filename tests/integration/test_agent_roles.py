@@ -103,9 +103,11 @@ def test_secrets_are_set_one_at_a_time_and_shown_nowhere_however_much_is_told(
         assert value not in calls.read_text(encoding="utf-8")
     assert names(running) == ["INTERNAL_SERVICE_KEY", "OPENAI_API_KEY", "OTHER"]
 
-    play, again = play_role(running, "update_secrets", "mac", voiceops_secret_only_if_missing=True, **given)
-    assert play.returncode == 0, play.output
-    assert again["changed"] is False
+    for asked, planned in ((True, "false"), (False, "true")):
+        careful = {"voiceops_secret_only_if_missing": asked, "update_secrets_only_if_missing": planned}
+        play, again = play_role(running, "update_secrets", "mac", **careful, **given)
+        assert play.returncode == 0, play.output
+        assert again["changed"] is False
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,28 @@ def test_a_second_person_does_not_begin_the_waiting_anew(world: World) -> None:
     assert world.told == [("agent_missing", "r", NOW)]
 
 
+def test_who_stays_has_waited_since_they_came_themselves(world: World) -> None:
+    world.see("joined", "ada")
+    world.later.pass_(30)
+    world.see("joined", "bob")
+    world.later.pass_(5)
+    world.see("left", "ada")
+    world.later.pass_(39)
+    assert world.told == []
+    world.later.pass_(1)
+    assert world.told == [("agent_missing", "r", NOW + 30)]
+
+
+def test_who_leaves_after_the_agent_does_not_put_off_what_the_others_wait_for(world: World) -> None:
+    for identity, kind in (("ada", PERSON), ("bob", PERSON), ("agent", AGENT)):
+        world.see("joined", identity, kind)
+    world.later.pass_(60)
+    world.see("left", "agent", AGENT)
+    world.see("left", "ada")
+    world.later.pass_(5)
+    assert world.told == [("agent_left", "r", NOW + 60)]
+
+
 def test_rooms_are_told_apart(world: World) -> None:
     world.see("joined", "ada", room="one")
     world.see("joined", "bob", room="two")

@@ -121,11 +121,12 @@ class Timer(Protocol):
 
 @dataclass
 class Room:
-    """Who is in a room: people with the second since when, agents; and what runs out if nothing changes."""
+    """Who is in a room: people with the second since when, agents; and C(what) is told if nothing changes in time."""
 
     people: dict[str, int] = field(default_factory=dict)
     agents: set[str] = field(default_factory=set)
     timer: Timer | None = None
+    what: str = ""
 
     def stop(self) -> None:
         """Let nothing run out."""
@@ -186,13 +187,18 @@ class Watch:
             if not room.agents and room.people:
                 room.stop()
                 self._start("agent_left", name, room, self._grace, event.created_at)
+        elif room.people and room.timer and room.what == "agent_missing":
+            # Who stays has waited since they came, not since the one who left did.
+            since = min(room.people.values())
+            room.stop()
+            self._start("agent_missing", name, room, max(0.0, self._deadline - (event.created_at - since)), since)
 
     def _start(self, what: str, name: str, room: Room, seconds: float, since: int) -> None:
         def run_out() -> None:
             room.timer = None
             self._tell(what, name, since)
 
-        room.timer = self._later(seconds, run_out)
+        room.timer, room.what = self._later(seconds, run_out), what
 
 
 def _number(args: dict[str, Any], name: str) -> float:

@@ -202,6 +202,8 @@ def test_values_are_never_templates():
 
 def test_shell_words_are_quoted_and_what_is_missing_can_be_worded():
     assert render("cd {{ a.text | quote }}", {"a": {"text": "my dir; rm"}}) == "cd 'my dir; rm'"
+    home = {"a": {"text": "~/my agent/$(rm)"}}
+    assert render("cd {{ a.text | quote }}", home) == "cd ~/'my agent/$(rm)'"
     assert render("cd {{ a.text | quote }}", {}, lambda unknown: f"<{unknown.names[0]}>") == "cd <a.text>"
 
 

@@ -231,9 +231,14 @@ def test_credentials_that_lk_passed_over_are_noticed(options: dict[str, Any], tm
         lk.read(lk.open_session(options, soon()), "status", soon())
 
 
-def test_the_command_to_repeat_holds_no_secret(options: dict[str, Any]) -> None:
-    text = lk.command({**options, "lk": "lk", "agent_dir": "/a b"}, "status", "logs")
-    assert text == "cd '/a b' && lk agent status --id CA_abc123def456 && lk agent logs --id CA_abc123def456"
+def test_the_command_to_repeat_holds_no_secret_and_goes_only_where_there_is_something(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a b").mkdir()
+    calls = "~/lk agent status --id CA_abc123def456 && ~/lk agent logs --id CA_abc123def456"
+    for folder, first in (("~/a b", "cd ~/'a b' && "), (f"{tmp_path}/a b", f"cd '{tmp_path}/a b' && "), ("~/gone", "")):
+        assert lk.command({**options, "lk": "~/lk", "agent_dir": folder}, "status", "logs") == first + calls
 
 
 def test_spinner_bytes_are_taken_out() -> None:

@@ -15,7 +15,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import canary, canary_store, ledger, lock
+from ansible_collections.voiceops.livekit.plugins.module_utils import (
+    canary,
+    canary_metrics,
+    canary_store,
+    ledger,
+    lock,
+)
 
 NOW = 1770418152.0
 AGENT = "my-project.livekit.cloud/voice"
@@ -24,6 +30,21 @@ LOCK = "my-project.livekit.cloud-voice.lock"
 
 def mine(run: str = "run-2", **changes: Any) -> dict[str, Any]:
     return {**lock.holder(run, os.getpid(), NOW), **changes}
+
+
+def files(agent: str) -> set[Path]:
+    """All that is kept of an agent, by the names of its files."""
+    kept = (lock._path, lock._guard, ledger.path_of, canary_store.state_path, canary_store.history_path)
+    canarys = canary_store.lock_name(agent)
+    own = {make(Path(), agent) for make in kept} | {lock._path(Path(), canarys), lock._guard(Path(), canarys)}
+    return own | {Path(canary_metrics.file_name(agent))}
+
+
+def test_no_two_agents_share_a_file() -> None:
+    names = ["voice", "voice-canary", "voice.canary", "voice/canary", "my agent", "my-agent", "my_agent", "agent"]
+    names += ["", "голос", "音声", "x" * 120, "x" * 121, "-voice"]
+    kept = [files(f"my-project.livekit.cloud/{name}") for name in names]
+    assert len(set.union(*kept)) == sum(map(len, kept)) == 8 * len(names)
 
 
 def test_the_lock_names_its_holder_and_is_for_its_owner_alone(tmp_path: Path) -> None:

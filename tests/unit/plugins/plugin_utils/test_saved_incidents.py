@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.voiceops.livekit.plugins.module_utils.incident import assemble, write
+from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import find_incident
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.saved_incidents import SavedIncidentError, read
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "incidents" / "dormant.yml"
@@ -43,6 +44,11 @@ def test_it_is_found_by_its_id_its_file_its_folder_and_as_latest(tmp_path, monke
     (art / "latest").unlink()
     (art / "latest").write_text(f"{name}\n", encoding="utf-8")  # where links are impossible
     assert read(VARIABLE, "latest", art)["incident_id"] == name
+    found = find_incident(art, "latest")
+    assert found is not None
+    assert found["incident_id"] == name
+    (art / "latest").write_text(f"../my incidents/{name}\n", encoding="utf-8")
+    assert find_incident(art, "latest") is None
 
 
 def test_an_id_comes_before_a_path_of_the_same_name(tmp_path, monkeypatch):

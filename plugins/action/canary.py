@@ -28,6 +28,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import D
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_text import plain, to_ascii, wrap
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_duration, rfc3339
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import add_probes, artifacts_dir, state_dir
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.terminal import abilities
 
@@ -48,6 +49,17 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "incident": {"type": "str", "default": ""},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
+# Which variable people set for an option; what the others hold comes from the run itself.
+VARIABLES = {
+    "artifacts": "voiceops_artifacts",
+    "state_dir": "voiceops_state_dir",
+    "metrics_dir": "voiceops_canary_metrics_dir",
+    "interval": "voiceops_canary_interval",
+    "retry": "voiceops_canary_retry",
+    "keep_warm": "voiceops_canary_keep_warm",
+    "dispatch_probe": "voiceops_dispatch_probe",
+    "deadline": "voiceops_dispatch_deadline",
+}
 COLUMNS = 80
 # No run takes longer than this and the wait of a probe, not even one that diagnoses.
 _LONGEST_S = 600.0
@@ -63,6 +75,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take the step; return what it decided."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        spec = {name: ARGUMENT_SPEC[name] for name in VARIABLES}
+        self._task.args = options.given(spec, self._task.args, VARIABLES.__getitem__)
         _checked, self._args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         playbook_dir = str((task_vars or {}).get("playbook_dir", "."))
         self._artifacts = artifacts_dir(self._args["artifacts"], playbook_dir)
@@ -88,7 +102,7 @@ class ActionModule(ActionBase):
         seconds = parse_duration(self._args[name])
         if seconds is None:
             raise AnsibleActionFail(
-                f"voiceops_canary_{name}: expected a duration such as 6h, 10m or 90s, got {self._args[name]!r}"
+                f"{VARIABLES[name]}: expected a duration such as 6h, 10m or 90s, got {self._args[name]!r}"
             )
         return seconds
 

@@ -161,7 +161,7 @@ class ActionModule(ActionBase):
         return records
 
     def _ask(self, args: dict[str, Any], layers: list[str], task_vars: dict[str, Any]) -> dict[str, Any]:
-        host = task_vars.get("inventory_hostname", "the host")
+        host = self._task.delegate_to or task_vars.get("inventory_hostname", "the host")
         display = Display()
         try:
             with progress(display.display, f"{host}: {', '.join(layers)}", at_most_s=_deadline(args)):

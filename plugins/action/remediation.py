@@ -19,6 +19,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import ledger, lo
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import redact_data
 from ansible_collections.voiceops.livekit.plugins.module_utils.remediation import Remediation
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_duration, parse_time, rfc3339
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import options
 from ansible_collections.voiceops.livekit.plugins.plugin_utils.artifacts import (
     add_probes,
     artifacts_dir,
@@ -53,6 +54,15 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "callbacks": {"type": "dict", "default": {}},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
+# Which variable people set for an option; what the others hold comes from the run itself.
+VARIABLES = {
+    "artifacts": "voiceops_artifacts",
+    "state_dir": "voiceops_state_dir",
+    "approve": "voiceops_approve",
+    "allow": "voiceops_allow",
+    "extra_rules_dir": "voiceops_rules",
+    **{name: f"voiceops_repair_{name}" for name in ("max_age", "lock_expires", "cooldown", "per_hour", "per_day")},
+}
 # By how much an incident of another controller may seem to be of the future: its clock is not quite this one's.
 _CLOCKS_S = 60.0
 
@@ -65,6 +75,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take the step, and return how the remediation stands after it."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        spec = {name: ARGUMENT_SPEC[name] for name in VARIABLES}
+        self._task.args = options.given(spec, self._task.args, VARIABLES.__getitem__)
         _checked, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         self._args, self._now = args, time.time()
         self._playbook_dir = str((task_vars or {}).get("playbook_dir", "."))
@@ -105,7 +117,7 @@ class ActionModule(ActionBase):
         seconds = parse_duration(self._args[name])
         if seconds is None:
             raise AnsibleActionFail(
-                f"voiceops_repair_{name}: expected a duration such as 10m, 90s or 1h30m, got {self._args[name]!r}"
+                f"{VARIABLES[name]}: expected a duration such as 10m, 90s or 1h30m, got {self._args[name]!r}"
             )
         return seconds
 

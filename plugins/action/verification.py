@@ -13,7 +13,13 @@ from ansible.utils.display import Display
 from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import DEADLINE_S, from_waiting_room
 from ansible_collections.voiceops.livekit.plugins.module_utils.report_text import wrap
 from ansible_collections.voiceops.livekit.plugins.module_utils.verification import verification
+from ansible_collections.voiceops.livekit.plugins.plugin_utils import options
 
+ARGUMENT_SPEC: dict[str, Any] = {
+    "client": {"type": "dict", "required": True},
+    "dispatch": {"type": "dict"},
+    "deadline": {"type": "float", "default": DEADLINE_S},
+}
 COLUMNS = 80
 
 
@@ -25,13 +31,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the module promises, and show the sentence."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _checked, args = self.validate_argument_spec(
-            argument_spec={
-                "client": {"type": "dict", "required": True},
-                "dispatch": {"type": "dict"},
-                "deadline": {"type": "float", "default": DEADLINE_S},
-            }
-        )
+        spec = {"deadline": ARGUMENT_SPEC["deadline"]}
+        self._task.args = options.given(spec, self._task.args, "voiceops_dispatch_{}".format)
+        _checked, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         record = args["dispatch"] or from_waiting_room(args["client"], args["deadline"])
         if args["client"]["state"] == "unknown" and not args["dispatch"]:
             record["summary"] = args["client"]["summary"]

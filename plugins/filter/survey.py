@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: survey
 short_description: Make an AWX survey from documented variables
-version_added: 0.1.0
+version_added: 0.2.0
 author: voiceops.livekit contributors (@voiceops)
 description:
   - Makes one question of each variable, so that a survey says what the roles' C(meta/argument_specs.yml) say.

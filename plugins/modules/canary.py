@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: canary
 short_description: Take one step of a canary run, and keep what came of it
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - What the role P(voiceops.livekit.canary#role) decides and keeps, step by step. It asks no host and changes none.
   - V(begin) keeps other canary runs of the agent out. V(decide) says whether a dispatch may be tried now, and writes

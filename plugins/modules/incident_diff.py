@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: incident_diff
 short_description: Tell in what a saved incident differs from another one, or from what other rules make of it
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - With O(rules_dir), judges a saved incident again by these rules, and tells what would be different.
     The evidence is that of the record; nothing is asked anew.

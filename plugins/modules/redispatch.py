@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: redispatch
 short_description: Ask for the agent in the room where a person waits, and watch whether it comes
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Dispatches the agent (C(CreateDispatch)) into the room of the person who has waited longest, and watches the room.
   - It harms nobody. Where an agent is in the room, or a worker accepted a job since the person joined, nothing is done;

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: remediation
 short_description: Take one step of a repair's envelope, and write down what came of it
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - The envelope of a repair, one O(step) a task, as the role P(voiceops.livekit.remediation#role) puts them in order.
   - Every step is written into the incident record before the next one is taken, so a killed run leaves what it did.

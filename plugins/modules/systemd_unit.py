@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: systemd_unit
 short_description: Start, restart or reset a systemd unit without a prompt, and wait until it stays up
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Runs C(sudo -n systemctl), or C(systemctl) alone where there is no sudo, so that nothing is ever asked.
   - Waits until the unit has stayed up for two seconds without being restarted.

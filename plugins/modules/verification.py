@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: verification
 short_description: Say in one line how far an agent came in a dispatch test
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Reads the records of the layers C(client) and C(dispatch), and shows one sentence in lines of at most 80 columns.
   - Runs on the controller, without connecting to the host.

@@ -93,6 +93,19 @@ def mac_asleep(tmp_path: Path) -> tuple[str, str]:
     return "-i", str(path)
 
 
+@pytest.fixture
+def mac_hangs(tmp_path: Path) -> tuple[str, str]:
+    """Arguments by which lk's host is one to which ssh neither gets through nor gives up."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\nexec cat\n", encoding="utf-8")
+    ssh.chmod(0o755)
+    hangs = {"ansible_connection": "ssh", "ansible_ssh_executable": str(ssh)}
+    hosts = {"mac": hangs, "localhost": {"voiceops_deadline": 5}}
+    path = tmp_path / "hangs.yml"
+    path.write_text(yaml.safe_dump({"all": {"hosts": hosts}}), encoding="utf-8")
+    return "-i", str(path)
+
+
 def hidden(running: Lab) -> list[str]:
     variables = running.facts["variables"]
     return [variables[f"voiceops_{name}"] for name in ("livekit_api_key", "livekit_api_secret")] + ["eyJ"]
@@ -114,6 +127,25 @@ def test_while_lks_host_is_asleep_the_verdict_is_right_all_the_same(
         assert record["signals"]["via"] == "api"
         assert any(limit.startswith("lk did not tell: mac could not be reached over ssh") for limit in record["limits"])
     assert [text for text in hidden(running) if text in play.output or text in json.dumps(play.incident)] == []
+
+
+@pytest.mark.parametrize(
+    ("host", "way", "sentence"),
+    [
+        ("mac_asleep", BY_LK, '"mac could not be reached over ssh: '),
+        ("mac_hangs", BY_LK, '"mac did not answer in time: '),
+        ("mac_hangs", (), '"lk did not tell: mac did not answer in time: '),
+    ],
+    ids=["asleep", "hangs", "hangs, and the API tells"],
+)
+def test_a_proof_ends_though_lks_host_tells_nothing_of_the_agent_after_it(
+    lab: Callable[[Any], Lab], request: pytest.FixtureRequest, host: str, way: tuple[str, ...], sentence: str
+) -> None:
+    play = lab("incident-2026-02-06").play("verify.yml", *request.getfixturevalue(host), *way, "-v")
+
+    assert play.returncode == 0, play.output
+    assert "NOT VERIFIED: " in play.output
+    assert sentence in play.output
 
 
 def test_by_lk_alone_nothing_is_known_of_the_agent_while_its_host_is_asleep(

@@ -75,6 +75,21 @@ def test_variables_left_empty_in_yaml_cost_nothing(lab):
     assert play.incident["problems"] == []
 
 
+@pytest.mark.parametrize("playbook", ["diagnose.yml", "verify.yml", "canary.yml", "remediate.yml"])
+def test_nor_do_they_where_a_dispatch_is_tried(lab, playbook):
+    names = ("fail_on", "dispatch_probe", "dispatch_deadline", "dispatch_cold_start", "dispatch_listen", "agent_via")
+    more = ("deadline", "synthetic_users", "room", "probe_room_prefix", "canary_interval", "canary_keep_warm")
+    empty = {f"voiceops_{name}": None for name in (*names, *more, "approve", "allow", "repair_per_hour")}
+
+    play = lab("healthy").play(playbook, "-e", json.dumps(empty))
+
+    assert play.returncode == 0, play.output
+    assert "voiceops_" not in play.output
+    if playbook in ("diagnose.yml", "remediate.yml"):
+        assert play.incident["problems"] == []
+        assert play.incident["evidence"]["dispatch"]["signals"]["joined"], play.output
+
+
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
@@ -148,7 +163,18 @@ def test_a_probe_mode_that_does_not_exist_is_named_and_the_passive_verdict_kept(
     play = lab("tunnel-offline").play("diagnose.yml", "-e", json.dumps({"voiceops_dispatch_probe": "sometimes"}))
 
     assert play.returncode == 2, play.output
-    assert "voiceops_dispatch_probe" in " ".join(play.incident["problems"])
+    sentence = "voiceops_dispatch_probe: expected one of auto, always, never, got sometimes"
+    assert play.incident["problems"] == [sentence]
+    assert play.incident["verdict"]["id"] == "tunnel_offline"
+
+
+def test_a_probe_of_which_an_option_is_bad_is_told_in_one_sentence(lab):
+    given = {"voiceops_dispatch_probe": "always", "voiceops_dispatch_cold_start": "soon"}
+    play = lab("tunnel-offline").play("diagnose.yml", "-e", json.dumps(given))
+
+    assert play.returncode == 2, play.output
+    sentence = "voiceops_dispatch_cold_start: expected seconds above 0 and up to 3600, got 'soon'"
+    assert play.incident["problems"] == [sentence]
     assert play.incident["verdict"]["id"] == "tunnel_offline"
 
 
@@ -166,6 +192,15 @@ def test_a_state_that_does_not_exist_is_named_after_the_report(lab):
     assert play.returncode == 2, play.output
     assert "voiceops_fail_on: expected a list of fault and inconclusive" in play.output
     assert play.incident["verdict"]["id"] == "tunnel_offline"
+
+
+@pytest.mark.parametrize("playbook", ["verify.yml", "canary.yml", "remediate.yml"])
+def test_so_it_is_by_what_does_more_than_to_report(lab, playbook):
+    play = lab("healthy").play(playbook, "-e", json.dumps({"voiceops_fail_on": ["faulty"]}))
+
+    assert play.returncode == 2, play.output
+    told = "voiceops_fail_on: expected a list of fault and inconclusive, got ['faulty']."
+    assert told in " ".join(play.output.split())
 
 
 def test_no_secret_is_in_the_output_or_the_artifacts_at_any_verbosity(lab):
@@ -195,11 +230,38 @@ def test_a_repair_of_the_latest_incident_where_there_is_none_repairs_nothing(lab
     assert play.incident["remediation"] is None
 
 
+def test_a_repair_with_a_bad_budget_does_not_begin(lab):
+    play = lab("service-down").play("remediate.yml", "-e", json.dumps({**PASSIVE, "voiceops_repair_per_day": "few"}))
+
+    assert play.returncode == 2, play.output
+    told = "voiceops_repair_per_day: expected a whole number, got 'few'"
+    assert told in " ".join(play.output.split())
+    assert play.incident["remediation"] is None
+    assert not (play.artifacts / "state").exists()
+
+
+def test_a_bad_variable_of_the_look_after_the_probe_does_not_cost_the_proof(lab):
+    play = lab("incident-2026-02-06").play("verify.yml", "-e", json.dumps({"voiceops_agent_via": "the Mac"}), "-v")
+
+    assert play.returncode == 0, play.output
+    assert "NOT VERIFIED: " in play.output
+    assert "voiceops_agent_via: expected one of auto, lk, api, got 'the Mac'" in play.output
+
+
 def test_a_canary_names_the_variable_that_is_of_the_wrong_kind(lab):
     play = lab("healthy").play("canary.yml", "-e", json.dumps({"voiceops_livekit_url": ["wss://a.livekit.cloud"]}))
 
     assert "voiceops_livekit_url: expected a text, got a list" in play.output
     assert "Finalization" not in play.output
+
+
+def test_a_canary_that_could_not_tell_when_to_give_up_does_not_begin(lab):
+    play = lab("healthy").play("canary.yml", "-e", json.dumps({"voiceops_dispatch_deadline": "soon"}))
+
+    assert play.returncode == 2, play.output
+    told = "voiceops_dispatch_deadline: expected seconds above 0 and up to 3600, got 'soon'"
+    assert told in " ".join(play.output.split())
+    assert not play.artifacts.exists()
 
 
 def test_a_host_that_the_run_leaves_out_is_not_taken_for_one_that_the_inventory_lacks(lab):

@@ -31,8 +31,8 @@ WAITS = {**SERVED, "participants": [PERSON]}
 AT_ONCE = ("-e", "voiceops_canary_retry=0s")
 
 
-def canary(running: Lab, *arguments: str) -> Play:
-    play = running.play("canary.yml", *arguments, ANSIBLE_SHOW_CUSTOM_STATS="1")
+def canary(running: Lab, *arguments: str, **others: Any) -> Play:
+    play = running.play("canary.yml", *arguments, ANSIBLE_SHOW_CUSTOM_STATS="1", **others)
     assert "Traceback" not in play.output
     return play
 
@@ -94,6 +94,34 @@ def test_a_healthy_system_is_tried_once_and_then_looked_at(lab: Callable[[Any], 
     assert "A voice session gets its agent" in page.read_text(encoding="utf-8")
     assert (incidents(second), locks(second)) == ([], [])
     assert "changed=1" not in second.output
+
+
+def test_it_is_the_same_where_the_controller_lets_hosts_run_ahead(lab: Callable[[Any], Lab]) -> None:
+    play = canary(lab("healthy"), ANSIBLE_STRATEGY="free")
+
+    assert told(play).startswith("CANARY healthy well: client, tunnel, secrets, callback, agent")
+
+
+@pytest.mark.parametrize(
+    ("via", "asked"),
+    [
+        ("auto", "client, tunnel, secrets, callback, agent"),
+        ("api", "client, tunnel, secrets, callback, agent"),
+        ("lk", "client, tunnel, callback"),
+    ],
+)
+def test_without_a_host_for_lk_the_controller_asks_for_the_agent(
+    lab: Callable[[Any], Lab], tmp_path: Path, via: str, asked: str
+) -> None:
+    running = lab("healthy")
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    known = {**running.facts["variables"], "voiceops_lk": "no-lk-here", "voiceops_agent_via": via}
+    path = tmp_path / "lone.yml"
+    path.write_text(json.dumps({"all": {"hosts": {"localhost": {**local, **known}}}}), encoding="utf-8")
+
+    play = canary(running, inventory=path)
+
+    assert told(play).startswith(f"CANARY healthy well: {asked}, dispatch an agent joined"), play.output
 
 
 def test_an_agent_that_does_not_wake_opens_one_incident(

@@ -66,6 +66,27 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert galaxy["version"] in changelog["releases"]
 
 
+def test_every_plugin_was_added_in_the_release_whose_changelog_names_it() -> None:
+    releases = yaml.safe_load((PROJECT / "changelogs/changelog.yaml").read_text(encoding="utf-8"))["releases"]
+    added = {each["name"]: version for version, release in releases.items() for each in release.get("modules", [])}
+    said = {
+        path: re.search(r"^version_added: (\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)[1]
+        for kind in ("modules", "filter", "lookup")
+        for path in (PROJECT / "plugins" / kind).glob("*.py")
+    }
+    named = {path: added.get(path.stem) if path.parent.name == "modules" else None for path in said}
+    assert {path: version for path, version in said.items() if named[path] and named[path] != version} == {}
+    assert [path for path, version in said.items() if not named[path] and version in releases] == []
+
+
+# Before bash 4.4, as on macOS, an empty array counts as unset.
+EMPTY_ARRAY = re.compile(r'(?<!\+)"\$\{\w+\[@\]\}"')
+
+
+def test_the_demo_runs_by_the_bash_of_macos() -> None:
+    assert EMPTY_ARRAY.findall((PROJECT / "tests" / "demo").read_text(encoding="utf-8")) == []
+
+
 def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
     found = []
     for path in tracked():

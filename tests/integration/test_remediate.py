@@ -344,3 +344,22 @@ def test_a_verification_ends_in_one_line(
 
     for name, code in states.items():
         assert running.play("verify.yml", "-e", json.dumps({"voiceops_fail_on": [name]})).returncode == code
+
+
+def test_a_verification_knows_who_is_no_person_and_which_room_is_meant(
+    lab: Callable[[Any], Lab], scenario: Callable[..., Path]
+) -> None:
+    rooms = [
+        {
+            "name": f"session-{minutes}",
+            "created_at": f"-{minutes}m",
+            "participants": [{"identity": f"trainee-{minutes}", "joined_at": f"-{minutes}m"}],
+        }
+        for minutes in (3, 4)
+    ]
+    running = lab(scenario("rooms", cloud={"rooms": rooms}))
+
+    meant = running.play("verify.yml", "-e", "voiceops_room=session-3")
+    assert "the person in session-3" in meant.output, meant.output
+    synthetic = running.play("verify.yml", "-e", json.dumps({"voiceops_synthetic_users": ["trainee-3", "trainee-4"]}))
+    assert "\nVERIFIED: " in synthetic.output, synthetic.output

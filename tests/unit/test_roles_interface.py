@@ -90,6 +90,12 @@ def test_a_variable_means_the_same_in_all_roles() -> None:
                 assert option.get(key) == known.get(key), f"{name}: {key} differs between {known_in} and {role.name}"
 
 
+def test_the_evidence_says_of_which_groups_it_asks_the_hosts() -> None:
+    role = PROJECT / "roles/evidence"
+    told = " ".join(load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["description"])
+    assert set(re.findall(r"\bgroups\.(\w+)", tasks(role))) == set(re.findall(r"C\(((?:lk|voice)_\w+)\)", told))
+
+
 def test_the_example_inventory_explains_every_variable() -> None:
     documented = {name for role in ROLES for name in options(role) if name.startswith("voiceops_")}
     assert documented <= set(re.findall(r"^#? ?(voiceops_\w+):", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))

@@ -15,6 +15,7 @@ low    not confirmed
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -33,6 +34,9 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAY
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import STATES, Rule, RuleError, RuleSet
 
 INCONCLUSIVE = "inconclusive"
+
+# What is one word for ssh is a whole line for the shell at its other end.
+_SSH_TO_HERE = re.compile(r"ssh -t localhost (?:'(?P<quoted>.*)'|(?P<bare>.*))")
 
 # What would decide a layer's unknown signals. The order of the layers is also that of the cost: a probe comes last.
 _WAYS_TO_KNOW = {
@@ -317,16 +321,27 @@ def _undecided(judgements: list[_Judgement]) -> list[_Judgement]:
     return [each for each in faults if each.state == "suspected"] or [each for each in faults if each.state == "open"]
 
 
+def command(remedy: Mapping[str, Any], signals: Signals) -> str:
+    """Word what a person would type for a remedy: what is done on this very machine without ssh."""
+    text = render(
+        remedy["command"], signals, lambda value: f"<{', '.join(value.names).rsplit('.', maxsplit=1)[-1]}>"
+    ).strip()
+    here = _SSH_TO_HERE.fullmatch(text)
+    return (here["quoted"] or here["bare"]) if here else text
+
+
 def _remedy(rule: Rule, signals: Signals) -> dict[str, Any] | None:
     remedy = rule["remedy"]
     fits = [_value(rule, source, signals) for source in rule["remedy_when"]]
     if remedy is None or any(isinstance(value, Unknown) or not value for value in fits):
         return None
-    command = render(
-        remedy["command"], signals, lambda value: f"<{', '.join(value.names).rsplit('.', maxsplit=1)[-1]}>"
-    ).strip()
     unattended = remedy["unattended"]
-    return {"id": remedy["id"], "automatic": unattended != "no", "unattended": unattended, "command": command}
+    return {
+        "id": remedy["id"],
+        "automatic": unattended != "no",
+        "unattended": unattended,
+        "command": command(remedy, signals),
+    }
 
 
 def _needs(judgements: Iterable[_Judgement], case: _Case) -> list[str]:
@@ -352,7 +367,9 @@ def _reason(record: Record | None) -> str:
 def _probe_would_help(judgements: list[_Judgement], roots: list[_Judgement], signals: Signals) -> bool:
     # Where a person waits, that room is the test.
     tested = evaluate("dispatch.ran or client.waiting > 0", signals)
-    causes = [each for each in roots if not each.rule["beside"]]
+    # An error of the service is not why no agent called it.
+    uncalled = evaluate("service.calls == 0", signals) is True
+    causes = [each for each in roots if not (each.rule["beside"] or (uncalled and each.rule["layer"] == "service"))]
     if tested is True or (causes and _first(causes).rule["state"] != INCONCLUSIVE):
         return False
     return any(name.startswith("dispatch.") for each in judgements for name in each.unknown)

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, logline, room_agents
+from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, logline, own_worker, room_agents
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import condition_of
-from ansible_collections.voiceops.livekit.plugins.module_utils.layers import agent as agent_layer
-from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector, worker
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
-from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import like_a_probe, mark, summarise
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import is_no_users, recount
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
     UNMEASURED_CLOCK_S,
     in_windows,
@@ -33,6 +32,8 @@ SIGNALS = {
     "calls": "int|None: calls of the agent in the attempt's span that the journal or the inspector heard; 0 only if "
     "one of the two would have heard a call",
     "call_statuses": "list[int]|None: the API's answers to these calls; empty if there were none",
+    "called_for_attempt": "bool|None: the agent called at the attempt, and for it: no call is of the room where a "
+    "person waits and nobody took the job",
     "clock_error_ms": "int|None: the host's clock minus that of LiveKit and the tunnel's edge, else the controller's",
     "clock_error_uncertainty_ms": "int|None: how far that may be off",
 }
@@ -52,10 +53,6 @@ _KNOWN_ABSENCES = (
     ("tunnel", ("status", "failure"), ("error_code", "redirect_host", "failure")),
     ("callback", ("answered_by_app",), ("error_code",)),
     ("service", ("silence_counts",), ("first_error",)),
-)
-_STRANGERS = (
-    "A refused key and an invalid body at once look like the probe of another controller: they do not count as calls of"
-    " the agent."
 )
 _TURNED_AWAY = re.compile(r"permission denied|connection refused|host key verification failed|too many auth", re.I)
 _NO_ANSWER = re.compile(r"timed out|time-?out|no route to host|host is down", re.I)
@@ -97,10 +94,9 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
     probes = [*run.probes, *(probe for record in merged.values() for probe in record.get("probes") or [])]
     if "inspector" in extra:
         merged["tunnel"] = _with_inspector(merged.get("tunnel"), extra["inspector"])
-    if "worker" in extra:
-        merged["agent"] = _with_worker(merged.get("agent"), extra["worker"])
-    elif "agent" in merged:
-        merged["agent"]["signals"].update(dict.fromkeys(worker.SIGNALS), worker_self_hosted=False)
+    agent = own_worker.joined(merged.get("agent"), extra.get("worker"))
+    if agent is not None:
+        merged["agent"] = agent
     if "tunnel" in merged:
         _join_tunnel(merged)
     if "tunnel" in merged and "secrets" in merged:
@@ -118,9 +114,12 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         )
     clocks = _clocks(merged, run)
     if "service" in merged:
-        merged["service"] = _with_our_marks(merged["service"], run, probes)
+        within = span(run.attempt, run.started_at, _uncertainty(merged["service"]))
+        merged["service"] = recount(merged["service"], within, probes, run.synthetic_users)
         signals = merged["service"]["signals"]
-        signals.update(calls_heard(signals, merged["tunnel"]["signals"] if "tunnel" in merged else {}))
+        tunnel, dispatched = (merged[layer]["signals"] if layer in merged else {} for layer in ("tunnel", "dispatch"))
+        signals.update(calls_heard(signals, tunnel))
+        signals["called_for_attempt"] = called_for_attempt(signals["calls"], dispatched)
         signals.update(_clock_error(signals, clocks))
     _name_known_absences(merged)
     return {
@@ -184,6 +183,14 @@ def calls_heard(journal: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[str
     return {"calls": 0 if silent else None, "call_statuses": [] if silent else None}
 
 
+def called_for_attempt(calls: int | None, dispatch_signals: Mapping[str, Any]) -> bool | None:
+    """Return the signal of that name from the number of C(calls) and those of the layer dispatch."""
+    if not calls:
+        return None if calls is None else False
+    # A person waits: only a job that was taken can have called.
+    return dispatch_signals.get("accepted") if dispatch_signals.get("source") == "waiting_room" else True
+
+
 def _with_inspector(tunnel: Record | None, found: Record) -> Record:
     signals = {name: found["signals"].get(name) for name in inspector.SIGNALS}
     signals["tunnel_host_reachable"] = _answers(found)
@@ -194,36 +201,6 @@ def _with_inspector(tunnel: Record | None, found: Record) -> Record:
         "signals": {**tunnel["signals"], **signals},
         "events": [*tunnel["events"], *found["events"]],
         "limits": [*tunnel["limits"], *found["limits"]],
-    }
-
-
-def _with_worker(agent: Record | None, found: Record) -> Record:
-    """Add what the worker's host tells to the agent's record; what its log tells stands in where lk has no log."""
-    own = {name: found["signals"].get(name) for name in worker.SIGNALS}
-    signals = {**(agent["signals"] if agent else dict.fromkeys(agent_layer.SIGNALS)), **own, "worker_self_hosted": True}
-    signals.update({name: value for name, value in by_its_log(own).items() if signals.get(name) is None})
-    if agent is None or agent["state"] == "unknown":
-        return {**copy.deepcopy(found), "signals": signals}
-    return {
-        **agent,
-        "state": "faulty" if found["state"] == "faulty" else agent["state"],
-        "summary": f"{agent['summary']}; {found['summary']}",
-        "signals": signals,
-        "events": [*agent["events"], *found["events"]],
-        "limits": [*agent["limits"], *found["limits"]],
-    }
-
-
-def by_its_log(own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a worker's own signals tell of the agent, by the names of the agent's."""
-    said = own["worker_said"]
-    return {
-        "name": own["worker_name"],
-        "log_registered": own["worker_registered"],
-        "log_job_received": True if own["worker_jobs_received"] else None,
-        "log_crashed": None if said is None else "crashed" in said,
-        "log_errors": own["worker_errors"],
-        "log_codes": own["worker_codes"],
     }
 
 
@@ -256,21 +233,6 @@ def _merge_dispatch(merged: dict[str, Record], agent_after: Record | None, run: 
         # A status that no document lists says neither that the agent woke nor that it did not.
         signals["agent_status_after"] = status if condition_of(status) else None
         signals["agent_log_crashed"] = after["signals"].get("log_crashed")
-
-
-def _with_our_marks(record: Record, run: Run, probes: Sequence[Mapping[str, Any]]) -> Record:
-    """Count again what is the user's, now that all probes of this run are known."""
-    entries = mark(record.get("entries") or [], probes, run.synthetic_users)
-    signals, limits = dict(record["signals"]), record.get("limits") or []
-    if signals.get("callbacks") is not None and len(entries) == signals.get("entries_seen"):
-        within = span(run.attempt, run.started_at, _uncertainty(record))
-        strangers = like_a_probe(entries, within)
-        signals.update(summarise([e for e in entries if e not in strangers], within, probes, run.synthetic_users))
-        if strangers:
-            limits = [*limits, _STRANGERS]
-            # Whether they were the agent's is unknown, and so is whether it called.
-            signals["callbacks"] = signals["callbacks"] or None
-    return {**record, "signals": signals, "entries": entries, "limits": limits}
 
 
 def _uncertainty(service: Record) -> float:
@@ -362,11 +324,13 @@ def _misleading_entries(evidence: Mapping[str, Record], run: Run) -> list[dict[s
     return [
         entry
         for entry in evidence["service"].get("entries") or []
-        if entry.get("codes") and (entry.get("self") or not start <= (parse_time(entry["at"]) or 0.0) <= end)
+        if entry.get("codes") and (is_no_users(entry) or not start <= (parse_time(entry["at"]) or 0.0) <= end)
     ]
 
 
 def _why_not_the_users(entry: Mapping[str, Any], run: Run, probes: Iterable[Mapping[str, Any]]) -> str:
+    if entry.get("tool"):
+        return f"of {entry['tool']}, which is no agent"
     if not entry.get("self"):
         return "outside of the attempt's span"
     user = entry.get("user")

@@ -27,7 +27,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import
     look_at_dispatches,
     note,
 )
-from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, rfc3339
 
 SIGNALS: dict[str, str] = {
     "ran": "bool: there was a test that ended, be it a probe's or a waiting person's.",
@@ -55,7 +55,8 @@ SIGNALS: dict[str, str] = {
     "agent_status_after": "str: the agent's status after the probe, from a second look; None if no document lists it.",
     "agent_log_crashed": "bool: its log shows a crash by then; filled in like that.",
     "limit_reached": "bool: LiveKit refused our probe for a limit of the plan, or of calls; None without a probe.",
-    "wait_s": "float: seconds that were watched or waited without interruption from the start.",
+    "wait_s": "float: seconds that were watched or waited without interruption since the agent was asked for.",
+    "asked_at": "str: when the agent was asked for, RFC 3339; of a waiting room, the client's signal of that name.",
     "agent_state": "str: the last connection state of an agent in the room: JOINING, JOINED, ACTIVE.",
     "cleaned_up": "bool: the probe's rooms were removed; None without a probe.",
 }
@@ -105,7 +106,7 @@ def from_waiting_room(
     no agent joins.
     """
     client = client_record.get("signals") or {}
-    room, waited = client.get("room"), client.get("waiting_seconds")
+    room, waited = client.get("room"), _waited(client)
     if room is None:
         return not_run("no person of the attempt is in a room now", attempt_wait_deadline, cold_start_s)
     joined = None
@@ -118,7 +119,7 @@ def from_waiting_room(
     if left:
         why_not = f"an agent was in {room}, and has left it; why, and when, is not known"
     elif joined is None:
-        why_not = f"the person in {room} has waited {waited or 0:.0f} s, a test takes {attempt_wait_deadline:g} s"
+        why_not = f"an agent was waited for {waited or 0:.0f} s in {room}, a test takes {attempt_wait_deadline:g} s"
     dispatches, jobs = client.get("dispatches"), client.get("jobs")
     signals = all_signals(
         attempt_wait_deadline,
@@ -132,11 +133,21 @@ def from_waiting_room(
         joined=joined,
         left_again=True if left else None,
         wait_s=waited,
+        asked_at=client.get("asked_at"),
         agent_state=client.get("agent_state"),
     )
     state = {True: "healthy", False: "faulty", None: "unknown"}[joined]
     summary = why_not or f"{'an' if joined else 'no'} agent joined the person in {room}"
     return record("dispatch", state, summary, signals=signals, limits=[why_not] if why_not else [])
+
+
+def _waited(client: Mapping[str, Any]) -> float | None:
+    """Seconds that the person has waited for what was asked for: whoever asks later waits for that from then on."""
+    waited: float | None = client.get("waiting_seconds")
+    joined, asked = parse_time(client.get("waiting_since")), parse_time(client.get("asked_at"))
+    if waited is None or joined is None or asked is None:
+        return waited
+    return round(max(0.0, waited - max(0.0, asked - joined)), 1)
 
 
 def all_signals(deadline_s: float, cold_start_s: float, **known: Any) -> dict[str, Any]:
@@ -194,6 +205,7 @@ def _probe(api: Api, options: Mapping[str, Any], deadline_s: float, cold_start_s
         limit_reached=first.limit_reached,
         path=first.path,
         wait_s=round(first.watched_s, 1),
+        asked_at=rfc3339(began),
         agent_state=first.agent_state,
         cleaned_up=first.cleaned_up and (retry is None or retry.cleaned_up),
     )

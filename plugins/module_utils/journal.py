@@ -19,7 +19,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -210,15 +210,24 @@ def _access(deadline: float) -> Reading[float]:
 
 
 def _reckoned(fields: dict[str, Any], at: float) -> float:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            this_boot = file.read().strip().replace("-", "")
-    except OSError:
-        return at
     since_boot = _seconds(fields.get("__MONOTONIC_TIMESTAMP"))
-    if since_boot is None or fields.get("_BOOT_ID") != this_boot:
+    if since_boot is None or not _is_of_this_boot(fields):
         return at
     return time.time() - (time.monotonic() - since_boot)
+
+
+def _is_of_this_boot(fields: Mapping[str, Any]) -> bool:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return fields.get("_BOOT_ID") == file.read().strip().replace("-", "")
+    except OSError:
+        return False
+
+
+def is_of_this_boot(deadline: float) -> bool:
+    """Say whether the newest entry is of this kernel's boot: only then do its systemd and this process count alike."""
+    with contextlib.closing(_journalctl(["--lines=1", "--output-fields=PRIORITY"], deadline, _End())) as lines:
+        return any(_is_of_this_boot(_fields(line)) for line in lines)
 
 
 def suppressed(unit: str, since: float, until: float, deadline: float) -> Reading[int]:

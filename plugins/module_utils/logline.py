@@ -24,6 +24,12 @@ _TEXTS = (
     (re.compile(r"database is locked"), "SQLITE_BUSY"),
     (re.compile(r"attempt to write a readonly database"), "SQLITE_READONLY"),
     (re.compile(r"database or disk is full"), "SQLITE_FULL"),
+    (re.compile(r"could not locate the Query Engine"), "PRISMA_ENGINE"),
+)
+# Prisma names the column, or its constraint after the table, as in Session_scenarioId_fkey; of SQLite, neither.
+_FOREIGN_KEY = re.compile(
+    r"(?:[Ff]oreign key constraint [^`'\"]{0,40}|P2003.{0,200}\b(?:constraint|field_name)[\"']?: ?)[`'\"]"
+    r"(?:[A-Za-z]+_(?=\w+_fkey\b))?(\w*(?:_id|Id))(?:_fkey)?\b"
 )
 # ENOSPC also means that inotify has no watches left, with all the room in the world.
 _NO_WATCHES = re.compile(r"watch", re.I)
@@ -54,6 +60,18 @@ _STATUSES = (
 _REQUEST_ID = re.compile(
     r"\b(?:req|request)[_-]?id[\"']?\s?[=:]\s?[\"']?([\w.-]{1,64})|(?:^|: )\[([0-9a-f]{8}-[0-9a-f-]{27})\]", re.I
 )
+# What names who called: behind the request and the Referer of an access log in the combined format, or by its name.
+_USER_AGENT = re.compile(
+    r"\" [1-5]\d\d (?:\d+|-) \"[^\"]*\" \"([^\"]*)\"|\buser[_-]?agent\"?\s?[=:]\s?\[?\"([^\"]*)\"", re.I
+)
+# Agents call with the libraries of their languages: what is none of these may be one.
+_TOOL = re.compile(
+    r"(?<![\w.-])(curl|wget|httpie|xh|postmanruntime|insomnia|bruno-runtime|hoppscotch|k6|apachebench|uptimerobot|uptime-kuma"
+    r"|better uptime|statuscake|pingdom|site24x7|checkly|datadogsynthetics|blackbox exporter|blackbox-exporter"
+    r"|kube-probe|elb-healthchecker|googlehc|zabbix|check_http)(?![\w-])",
+    re.I | re.ASCII,
+)
+_BROWSER = re.compile(r"Mozilla/\d(?:.{0,200}\(compatible; ([\w.-]{2,30}))?", re.ASCII)
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)
 _ERROR = re.compile(
     r"(?:[Ee]rror|ERROR|[Ee]xception|EXCEPTION)\b|\b(?:FATAL|[Ff]atal|[Pp]anic|[Uu]nhandled)\b"
@@ -71,20 +89,28 @@ _REQUEST = re.compile(rf"{_METHOD}|(?<!\w)/\w+/\w+")
 PREFILTER = (
     r"[Ee]rror|ERROR|xception|EXCEPTION|FATAL|[Ff]atal|[Pp]anic|[Uu]nhandled|Out of memory|oom-kill|Under-voltage"
     r"|[Ff]ailed|code=|Scheduled restart|repeated too quickly|P[1-6]\d{3}|ERR_|SQLITE_|\bE[A-Z0-9]{2}"
-    r"|reach database|against database"
+    r"|reach database|against database|Query Engine|[Ff]oreign key"
     r"|o space left|disk is full|is locked|readonly database|\b5\d\d\b"
     r"|[Ss]tatus[ _]?[Cc]ode|(?:Completed|Sent) [1-5]\d\d"
 )
 
 
 def codes(text: str) -> list[str]:
-    """List the error codes that C(text) names: Prisma's, errno's, Node's ERR_*, SQLite's; each once, in order."""
+    """List the error codes that C(text) names: Prisma's, errno's, Node's ERR_*, SQLite's; each once, in order.
+
+    C(P2003_ROW) is a foreign key, P2003, by whose name it is no user that is missing.
+    """
     found = [
         code
         for code in _CODE.findall(text)
         if not code.startswith("E") or code.startswith("ERR_") or code in _ERRNO_NAMES
     ]
     found += [code for pattern, code in _TEXTS if pattern.search(text)]
+    if _NO_WATCHES.search(text):
+        found = [code for code in found if code != "ENOSPC"]
+    column = _FOREIGN_KEY.search(text)
+    if column and "user" not in column[1].lower():
+        found = ["P2003_ROW", *(code for code in found if code != "P2003")]
     return list(dict.fromkeys(found))
 
 
@@ -101,9 +127,21 @@ def request_id(text: str) -> str | None:
 
 
 def user(text: str) -> str | None:
-    """Return the first UUID in C(text), in lower case: log lines of a callback name no other than the user's."""
-    match = _UUID.search(text)
-    return match[0].lower() if match else None
+    """Return the first UUID in C(text), in lower case, that is not the request's: lines of a callback name no other."""
+    request = str(request_id(text)).lower()
+    return next((found for found in map(str.lower, _UUID.findall(text)) if found != request), None)
+
+
+def user_agent(text: str) -> str:
+    """Return what a line of an access log tells of the program that called; empty if it does not."""
+    match = _USER_AGENT.search(text)
+    return (match[1] or match[2] or "") if match else ""
+
+
+def tool(agent: str) -> str:
+    """Name the tool, monitor or browser that a User-Agent is of; empty if it may be an agent's."""
+    match = _TOOL.search(agent) or _BROWSER.match(agent)
+    return (match[1] or "a browser") if match else ""
 
 
 def is_error(text: str, priority: int) -> bool:
@@ -133,9 +171,8 @@ def request_of(text: str) -> tuple[str, str]:
 
 
 def is_disk_full(text: str) -> bool:
-    """Say whether C(text) complains of a full disk, and not of used up file watches."""
-    found = codes(text)
-    return "SQLITE_FULL" in found or ("ENOSPC" in found and _NO_WATCHES.search(text) is None)
+    """Say whether C(text) complains of a full disk."""
+    return not {"SQLITE_FULL", "ENOSPC"}.isdisjoint(codes(text))
 
 
 def is_stack_frame(text: str) -> bool:

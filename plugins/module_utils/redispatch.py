@@ -16,15 +16,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, room_agents
-from ansible_collections.voiceops.livekit.plugins.module_utils.layers.client import (
-    EARLIER_S,
-    Room,
-    is_person,
-    is_waiting,
-    since,
-)
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers.client import Room, is_person, is_waiting, since
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record
+from ansible_collections.voiceops.livekit.plugins.module_utils.room_dispatches import EARLIER_S, ENDED
 from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import (
     LISTED_AFTER_S,
     LOOK_S,
@@ -34,8 +29,6 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import
     note,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339
-
-_ENDED = ("JS_SUCCESS", "JS_FAILED")
 
 
 class Outcome(NamedTuple):
@@ -106,16 +99,18 @@ def _taken_since(api: Api, room: str, agent_name: str, joined_at: float) -> bool
     """Say whether a job that began since the person joined goes on: one that has ended, well or not, brings nobody."""
     dispatches = room_agents.may_be_ours(api.dispatches(room, time.monotonic() + LOOK_S), agent_name)
     jobs = (job for item in dispatches for job in item["jobs"])
-    return any(job["started_at"] >= joined_at - EARLIER_S and job["status"] not in _ENDED for job in jobs)
+    return any(job["started_at"] >= joined_at - EARLIER_S and job["status"] not in ENDED for job in jobs)
 
 
 def _ask_and_watch(api: Api, options: Mapping[str, Any], room: str, deadline_s: float, cold_start_s: float) -> Record:
     """Ask for the agent and watch the room until it is active, or C(deadline_s) are over; the record of that."""
     scale = deadline_s / dispatch.DEADLINE_S
     pause = max(dispatch.SHORTEST_POLL_S, dispatch.POLL_S * scale)
-    watch, began, at = Watch(room=room), time.monotonic(), time.time()
+    name = options.get("agent_name") or ""
+    # Another team's agent may be in the person's room.
+    watch, began, at = Watch(room=room, agent_name=name), time.monotonic(), time.time()
     # No metadata: for the agent this is the person's own session.
-    ours = api.create_dispatch(room, {"agent_name": options.get("agent_name") or ""}, began + LOOK_S)
+    ours = api.create_dispatch(room, {"agent_name": name}, began + LOOK_S)
     watch.requested = True
     while not look(api, watch, began) and time.monotonic() < began + deadline_s:
         time.sleep(pause)
@@ -143,6 +138,7 @@ def _ask_and_watch(api: Api, options: Mapping[str, Any], room: str, deadline_s: 
         left_again=watch.left_again,
         path=2,
         wait_s=round(watch.watched_s, 1),
+        asked_at=rfc3339(at),
         agent_state=watch.agent_state,
     )
     state = {True: "healthy", False: "faulty", None: "unknown"}[joined]

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.classify import known_signals
+from ansible_collections.voiceops.livekit.plugins.module_utils.classify import command, known_signals
 from ansible_collections.voiceops.livekit.plugins.module_utils.expressions import render
 from ansible_collections.voiceops.livekit.plugins.module_utils.rules import RuleSet
 
@@ -123,7 +123,7 @@ def rung(remedy: Mapping[str, Any], signals: Mapping[str, Any], start: Start) ->
         "host": "localhost" if remedy["group"] == "localhost" else start.hosts.get(remedy["group"], ""),
         "group": remedy["group"],
         "options": {name: render(text, signals) for name, text in remedy["options"].items()},
-        "command": render(remedy["command"], signals).strip(),
+        "command": command(remedy, signals),
         "unattended": remedy["unattended"],
         "permitted": permitted[remedy["unattended"]],
         "cuts_sessions": remedy["cuts_sessions"],

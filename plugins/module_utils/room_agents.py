@@ -6,6 +6,8 @@
 An agent is another's if it tells another dispatch name than ours, or if the job that brought it was of a dispatch by
 another name. One that tells nothing may be ours, and so may a room that asks for a name which no agent is known to
 have: there, our agent may be asked for by a wrong name.
+
+An avatar, which publishes an agent's voice and its picture, is no agent: nobody dispatched it, and it answers nobody.
 """
 
 from __future__ import annotations
@@ -26,22 +28,39 @@ def told_name(agent: Mapping[str, Any]) -> str:
     return str(attributes.get("lk.agent.name") or attributes.get("lk.agent_name") or "")
 
 
+def _speaks_for(agent: Mapping[str, Any]) -> str:
+    """Return the identity of the agent that an avatar publishes for; empty if it is none."""
+    return str(agent["attributes"].get("lk.publish_on_behalf") or "")
+
+
 def present(inside: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the agents among a room's participants that are in it or get into it."""
-    return [item for item in inside if item["kind"] == "AGENT" and item["state"] != "DISCONNECTED"]
+    """Return the agents among a room's participants that are in it or get into it, each with its avatars' tracks."""
+    here = [item for item in inside if item["kind"] == "AGENT" and item["state"] != "DISCONNECTED"]
+    return [_with_avatars(item, here) for item in here if not _speaks_for(item)]
+
+
+def _with_avatars(agent: dict[str, Any], here: list[dict[str, Any]]) -> dict[str, Any]:
+    lent = [track for item in here if _speaks_for(item) == agent["identity"] for track in item["tracks"]]
+    return {**agent, "tracks": [*agent["tracks"], *lent]}
 
 
 def gone(inside: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the agents that LiveKit still lists, and that are disconnected."""
-    return [item for item in inside if item["kind"] == "AGENT" and item["state"] == "DISCONNECTED"]
+    """Return the agents that LiveKit lists as disconnected, and the avatars whose agent it lists no more."""
+    agents = [item for item in inside if item["kind"] == "AGENT"]
+    left = [item for item in agents if not _speaks_for(item) and item["state"] == "DISCONNECTED"]
+    listed = {item["identity"] for item in agents}
+    return left + [item for item in agents if _speaks_for(item) and _speaks_for(item) not in listed]
 
 
 def ours(agents: list[dict[str, Any]], name: str, dispatches: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """Return the agents that may be the one with that dispatch name; all of them if C(name) is empty."""
     made_for = {job["identity"]: item["agent_name"] for item in dispatches or [] for job in item["jobs"]}
-    return [
-        agent for agent in agents if not name or (told_name(agent) or made_for.get(agent["identity"]) or name) == name
-    ]
+    return [agent for agent in agents if not name or (told_name(agent) or _asked_as(agent, made_for) or name) == name]
+
+
+def _asked_as(agent: dict[str, Any], made_for: Mapping[str, str]) -> str | None:
+    """Return the name by which the job of an agent, or of who an avatar was there for, was asked for."""
+    return made_for.get(_speaks_for(agent) or agent["identity"])
 
 
 def tell_apart(rooms: list[Room], name: str, listed: Callable[[Room], list[dict[str, Any]] | None]) -> list[Room]:

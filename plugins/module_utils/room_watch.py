@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import room_agents
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 
 # How long one look may take.
@@ -29,6 +30,7 @@ class Watch:
     """What was seen of one room so far; kept when the watching breaks off."""
 
     room: str
+    agent_name: str = ""
     requested: bool | None = None
     accepted: bool | None = None
     joined_after_s: float | None = None
@@ -72,7 +74,7 @@ def look(api: Api, watch: Watch, began: float) -> bool:
         note(watch, f"the room's participants could not always be listed: {error}")
         return False
     elapsed = time.monotonic() - began
-    agent = next((item for item in inside if item["kind"] == "AGENT"), None)
+    agent = next(iter(room_agents.ours(room_agents.present(inside), watch.agent_name, None)), None)
     if agent is None:
         if watch.joined_after_s is None:
             watch.watched_s = elapsed

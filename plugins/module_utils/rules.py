@@ -152,7 +152,7 @@ class RuleSet(NamedTuple):
 def vocabulary() -> dict[str, dict[str, str]]:
     """Return all names that a rule may use with what they mean, by layer, and by C(attempt) and C(settings)."""
     # All layers are imported for their names alone, which takes a while: only where something is to be checked.
-    from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, dispatch
+    from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, dispatch, own_worker
     from ansible_collections.voiceops.livekit.plugins.module_utils.layers import (
         agent,
         callback,
@@ -170,7 +170,7 @@ def vocabulary() -> dict[str, dict[str, str]]:
         "secrets": secrets.SIGNALS,
         "callback": callback.SIGNALS,
         "service": {**service.SIGNALS, **correlate.SIGNALS},
-        "agent": {**agent.SIGNALS, **worker.SIGNALS},
+        "agent": {**agent.SIGNALS, **worker.SIGNALS, **own_worker.SIGNALS},
         "dispatch": dispatch.SIGNALS,
     }
     known = {layer: {**COMMON_SIGNALS, **signals} for layer, signals in layers.items()}

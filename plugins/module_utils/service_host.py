@@ -12,9 +12,10 @@ import shlex
 import socket
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import journal
+from ansible_collections.voiceops.livekit.plugins.module_utils import journal, systemd
 from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import USER_AGENT
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
@@ -26,8 +27,9 @@ SIGNALS = {
     "port_open": "bool|None: something on the host accepts connections to that port; None if it is not known",
     "port_answers": "bool|None: it answers a GET of the callback there; False if none came in "
     "the time that a person waits",
-    "kernel_faults": "list[str]|None: what the kernel complained of in the window: under_voltage, out_of_memory; None "
-    "if its log cannot be read, or does not reach back",
+    "kernel_faults": "list[str]|None: what the kernel complained of in the window, from two minutes before the unit "
+    "went down until it was up again: under_voltage, out_of_memory; None if its log cannot be read, or does not reach "
+    "back",
     "kernel_first": "str|None: the first such line, at most 200 characters",
     "sudo_without_password": "bool|None: False if sudo would ask this user for a password to start the unit; True only "
     "if it says that it would not",
@@ -42,6 +44,8 @@ _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH)
 _ARGUMENTS = re.compile(r"argv\[\]=(.*?) ; ")
 # Of drivers/hwmon/raspberrypi-hwmon.c, before and since Linux 6.13, and of mm/oom_kill.c.
 _KERNEL_FAULTS = {"under_voltage": r"[Uu]nder-?voltage detected", "out_of_memory": r"[Oo]ut of memory: Killed process"}
+# What takes a service down is told of before it is down.
+_BEFORE_DOWN_S = 120.0
 _SUDO_S = 3.0
 _PASSWORD_WANTED = re.compile(r"(?:a password|authentication) is required", re.I)
 _PORT_OPTION = re.compile(r"(?:-p|--port=)(\d{1,5})", re.ASCII)
@@ -122,11 +126,20 @@ def answers(port: int, path: str, deadline: float) -> bool | None:
     return True
 
 
-def kernel_signals(frame: Frame, deadline: float) -> dict[str, Any]:
-    """Return the signals of the kernel's log in the window by C(deadline), an absolute C(time.monotonic())."""
+def kernel_signals(frame: Frame, asked: Future[systemd.Shown], deadline: float) -> dict[str, Any]:
+    """Return the signals of the kernel's log in the window by C(deadline), an absolute C(time.monotonic()).
+
+    They are of when the unit was down, which systemd was C(asked) for.
+    """
     window = frame.since + frame.offset, frame.until + frame.offset
     query = journal.Query("", *window, "|".join(_KERNEL_FAULTS.values()))
-    reading = journal.read(query, lambda entry: entry.text, greps=journal.can_grep(deadline), deadline=deadline)
+    greps = journal.can_grep(deadline)
+    down, up = _downtime(asked.result().properties, frame)
+
+    def within(entry: journal.Entry) -> str | None:
+        return entry.text if down - _BEFORE_DOWN_S <= entry.at <= up else None
+
+    reading = journal.read(query, within, greps=greps, deadline=deadline)
     found = [
         kind for kind, pattern in _KERNEL_FAULTS.items() if any(re.search(pattern, text) for text in reading.items)
     ]
@@ -134,6 +147,16 @@ def kernel_signals(frame: Frame, deadline: float) -> dict[str, Any]:
         "kernel_faults": found if found or (reading.readable and reading.complete) else None,
         "kernel_first": clip(redact(reading.items[0]), 200) if reading.items else None,
     }
+
+
+def _downtime(unit: Mapping[str, str], frame: Frame) -> tuple[float, float]:
+    """Say from when until when the unit was down last, by the host's clock; after a boot, from the attempt at most."""
+    entered, left = (systemd.moment(unit, f"Active{change}Timestamp") for change in ("Enter", "Exit"))
+    if left is None:
+        known = (systemd.booted(unit), entered, frame.start + frame.offset)
+        left = min(at for at in known if at is not None)
+    until = frame.until + frame.offset
+    return left, until if entered is None or not systemd.is_active(unit) else entered
 
 
 def sudo_signals(unit: str, deadline: float) -> dict[str, Any]:

@@ -11,17 +11,24 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import journal, logline
+from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import may_be_ours, parse_time, rfc3339
 
 TEXT_LIMIT = 300
 ENTRIES_LIMIT = 200
 _CONTROL_REACH_S = 30 * 86400.0
-_OUR_MARK = "voiceops.livekit/"
+# The User-Agent of our own calls, and the header that they have beside it.
+_OUR_MARK = re.compile(r"voiceops\.livekit/|\bx[-_]probe[-_]id\b", re.I)
 # The lines of one error are logged within this time of each other.
 _ONE_ERROR_S = 0.5
 # A probe with a wrong key is followed by one with the right key and an invalid body within this time.
 _ONE_PROBE_S = 2.0
+_STRANGERS = (
+    "A refused key and an invalid body at once look like the probe of another controller: they do not count as calls of"
+    " the agent."
+)
+_OF_TOOLS = "The calls of {} in the attempt's span do not count as the agent's."
 
 
 class Frame(NamedTuple):
@@ -138,17 +145,20 @@ def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
     """Make of a journal entry what is kept of it, or None if it tells neither of a callback nor of an error, nor
     names a synthetic user.
 
-    That is C({at, text, priority, codes, callback, status, user, self}): C(at) is RFC 3339 on the controller's clock,
-    C(text) redacted and at most 300 characters, C(user) the first UUID in it, or that of a synthetic user.
+    That is C({at, text, priority, codes, callback, status, user, tool, self}): C(at) is RFC 3339 on the controller's
+    clock, C(text) redacted and at most 300 characters, C(user) the first UUID in it, or that of a synthetic user,
+    C(tool) what made a callback that no agent makes, such as curl. C(callback) is None if a call failed there, which
+    may have left no line of its own.
     """
     text = entry.text
     callback = _is_callback(text, frame)
-    codes, status = logline.codes(text), logline.status(text)
+    codes, status, probe = logline.codes(text), logline.status(text), _OUR_MARK.search(text) is not None
     if status is not None and status >= (400 if callback else 500):
         codes.append(f"HTTP_{status}")
     synthetic = next((user for user in frame.synthetic_users if user and user.lower() in text.lower()), None)
     of_systemd = logline.is_restart(text) or logline.is_given_up(text)
-    if not (callback or codes or synthetic or of_systemd or logline.is_error(text, entry.priority)):
+    told = codes or synthetic or of_systemd or logline.is_error(text, entry.priority)
+    if callback is False and not told:
         return None
     item = {
         "at": rfc3339(entry.at - frame.offset),
@@ -157,18 +167,26 @@ def understand(entry: journal.Entry, frame: Frame) -> dict[str, Any] | None:
         "codes": codes,
         "callback": callback,
         "status": status,
-        "user": synthetic or logline.user(text),
-        "self": _OUR_MARK in text,
+        # Of the users whom a probe of ours names, none is a real one.
+        "user": synthetic or (None if probe else logline.user(text)),
+        "tool": logline.tool(logline.user_agent(text)) if callback else "",
+        "self": probe,
     }
     return {**item, "self": _is_ours(item, frame.probes, frame.synthetic_users)}
 
 
-def _is_callback(text: str, frame: Frame) -> bool:
-    if re.search(frame.pattern, text) is None or logline.is_stack_frame(text):
+def _is_callback(text: str, frame: Frame) -> bool | None:
+    """Say whether a line is a call; None if it is where in the callback's own route an error was."""
+    if logline.is_stack_frame(text):
+        return None if frame.path and f"{frame.path}/" in text else False
+    if re.search(frame.pattern, text) is None:
         return False
     method, path = logline.request_of(text)
-    if not (method and frame.path):
+    if not frame.path:
         return True
+    if not method:
+        # A pattern of the path's own words, such as internal, is to be found in the path, not in any text.
+        return not re.search(frame.pattern, frame.path) or "/".join(frame.path.split("/")[-2:]) in text
     # What stands between the tunnel and the app may take off, or put on, the beginning of the path.
     return method == "POST" and (path.endswith(frame.path) or frame.path.endswith(path))
 
@@ -210,7 +228,9 @@ def mark(
 
 def _is_error_line(item: Mapping[str, Any]) -> bool:
     """Say whether a line without a user may belong to another one's error; a refused call (4xx) is one of its own."""
-    return not item["user"] and any(not code.startswith("HTTP_4") for code in item["codes"])
+    return not item["user"] and (
+        item["callback"] is None or any(not code.startswith("HTTP_4") for code in item["codes"])
+    )
 
 
 def _near(item: Mapping[str, Any], times: Iterable[float | None]) -> bool:
@@ -218,12 +238,33 @@ def _near(item: Mapping[str, Any], times: Iterable[float | None]) -> bool:
     return at is not None and any(time is not None and abs(at - time) <= _ONE_ERROR_S for time in times)
 
 
+def recount(
+    record: Record, span: tuple[float, float], probes: Sequence[Mapping[str, Any]], synthetic_users: Sequence[str]
+) -> Record:
+    """Return the record of the service, in which is counted again what is the user's, now that all probes are known.
+
+    C(span) and C(probes) are as in L(summarise).
+    """
+    entries = mark(record.get("entries") or [], probes, synthetic_users)
+    signals, limits = dict(record["signals"]), record.get("limits") or []
+    if signals.get("callbacks") is not None and len(entries) == signals.get("entries_seen"):
+        strangers = like_a_probe(entries, span)
+        signals.update(summarise([each for each in entries if each not in strangers], span, probes, synthetic_users))
+        if strangers:
+            limits = [*limits, _STRANGERS]
+            # Whether they were the agent's is unknown, and so is whether it called.
+            signals["callbacks"] = signals["callbacks"] or None
+        tools = ", ".join(dict.fromkeys(item["tool"] for item in entries if item.get("tool") and in_span(item, span)))
+        limits = [*limits, _OF_TOOLS.format(tools)] if tools else limits
+    return {**record, "signals": signals, "entries": entries, "limits": limits}
+
+
 def like_a_probe(entries: Iterable[Mapping[str, Any]], span: tuple[float, float]) -> list[Mapping[str, Any]]:
     """Return the callbacks of the span that another run's probe would leave: a refused key, an invalid body at once.
 
     An agent does not make such a pair: whose key is refused, that one's body is not looked at.
     """
-    calls = [item for item in entries if item["callback"] and not item["self"] and in_span(item, span)]
+    calls = [item for item in entries if item["callback"] and not is_no_users(item) and in_span(item, span)]
     invalid = [item for item in calls if item["status"] == 400]
     pairs: list[Mapping[str, Any]] = []
     for refused in (item for item in calls if item["status"] in (401, 403)):
@@ -244,21 +285,28 @@ def summarise(
     """Derive from C(entries) the signals that depend on the span and the probes: counts, codes, the first error.
 
     C(span) is in seconds since 1970 on the clock of the entries' C(at); C(probes) are C([{since, until}]), RFC 3339.
-    Callbacks are counted among these entries; whether none of them means anything is for the caller to know.
+    Callbacks are counted among these entries; whether none of them means anything is for the caller to know. None of
+    them, and an error in the callback's own route, is None: what fails there may leave no line of a call.
     """
     marked = mark(entries, probes, synthetic_users)
-    inside = [item for item in marked if not item["self"] and in_span(item, span)]
-    others = [item for item in marked if item["self"] or not in_span(item, span)]
+    inside = [item for item in marked if not is_no_users(item) and in_span(item, span)]
+    others = [item for item in marked if is_no_users(item) or not in_span(item, span)]
     callbacks = [item for item in inside if item["callback"]]
+    failed_unheard = not callbacks and any(item["callback"] is None for item in inside)
     errors = [item["text"] for item in inside if item["codes"] or logline.is_error(item["text"], item["priority"])]
     return {
-        "callbacks": len(callbacks),
+        "callbacks": None if failed_unheard else len(callbacks),
         "callback_statuses": [item["status"] for item in callbacks if item["status"] is not None],
         "codes": _unique(inside),
         "other_codes": _unique(others),
         "self_entries": sum(1 for item in marked if item["self"]),
         "first_error": errors[0] if errors else None,
     }
+
+
+def is_no_users(item: Mapping[str, Any]) -> bool:
+    """Say whether an entry is of our own doing, or of a tool's: whatever it tells, no user and no agent met it."""
+    return bool(item["self"] or item.get("tool"))
 
 
 def in_span(item: Mapping[str, Any], span: tuple[float, float]) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -24,16 +25,21 @@ PROPERTIES = (
     "ActiveEnterTimestamp",
     "ActiveEnterTimestampMonotonic",
     "ActiveExitTimestamp",
+    "ActiveExitTimestampMonotonic",
     "ExecStart",
     "WorkingDirectory",
     "Environment",
     "EnvironmentFiles",
 )
+# What is stamped further off than that was stamped before somebody set the clock.
+_CLOCK_SET_S = 60.0
+_CLOCK_SET = "this host's clock was set since the service was started or stopped, so its log may bear other times"
 _TIMESTAMP = re.compile(r"(?:[A-Z][a-z]{2} )?(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,6})?) UTC")
 
 
 class Shown(NamedTuple):
-    """A unit's properties by name; empty, with the reason in C(why), if systemd could not be asked.
+    """A unit's properties by name; empty, with the reason in C(why), if systemd could not be asked. C(why) also tells
+    that their times had to be put right: see L(by_the_clock).
 
     One that systemctl shows on several lines has as many. C(Environment) may hold secrets: it must not leave the host.
     """
@@ -62,6 +68,35 @@ def show(unit: str, deadline: float) -> Shown:
     return Shown(properties)
 
 
+def by_the_clock(shown: Shown, now: float, monotonic: float, asleep: float) -> Shown:
+    """Give the times of a unit as the clock of C(now) has them.
+
+    A Pi has no clock of its own: what starts before a time server is reached is stamped with the time of the last
+    shutdown. systemd counts from the boot, too, as C(monotonic) does, but for the seconds that the host was C(asleep).
+    """
+    reckoned = {}
+    for name in ("ActiveEnterTimestamp", "ActiveExitTimestamp"):
+        stamped, since_boot = moment(shown.properties, name), _since_boot(shown.properties, name)
+        if stamped is None or since_boot is None:
+            continue
+        at = now - (monotonic - since_boot)
+        if not at - asleep - _CLOCK_SET_S <= stamped <= at + _CLOCK_SET_S:
+            reckoned[name] = f"@{at:.6f}"
+    return Shown({**shown.properties, **reckoned}, _CLOCK_SET) if reckoned else shown
+
+
+def uptime() -> tuple[float, float]:
+    """Return for how many seconds Linux was awake since the boot, as systemd counts, and for how many asleep."""
+    awake = time.monotonic()
+    return awake, time.clock_gettime(time.CLOCK_BOOTTIME) - awake
+
+
+def _since_boot(properties: Mapping[str, str], name: str) -> float | None:
+    """Read how many seconds after the boot a time was that systemd keeps; None if it is not set, or not shown."""
+    text = properties.get(f"{name}Monotonic", "")
+    return int(text) / 1e6 if re.fullmatch(r"[1-9]\d{0,17}", text, re.ASCII) else None
+
+
 def moment(properties: Mapping[str, str], name: str) -> float | None:
     """Read a timestamp as seconds since 1970, host's clock; None if it is not set, or cannot be read."""
     text = properties.get(name, "").strip()
@@ -73,13 +108,9 @@ def moment(properties: Mapping[str, str], name: str) -> float | None:
 
 def booted(properties: Mapping[str, str]) -> float | None:
     """Say when the host booted, in seconds since 1970 on its clock: systemd counts from then, too; None if unknown."""
-    entered, since_boot = (
-        moment(properties, "ActiveEnterTimestamp"),
-        properties.get("ActiveEnterTimestampMonotonic", ""),
-    )
-    if entered is None or not re.fullmatch(r"[1-9]\d{0,17}", since_boot, re.ASCII):
-        return None
-    return entered - int(since_boot) / 1e6
+    name = "ActiveEnterTimestamp"
+    entered, since_boot = moment(properties, name), _since_boot(properties, name)
+    return None if entered is None or since_boot is None else entered - since_boot
 
 
 def is_active(properties: Mapping[str, str]) -> bool | None:

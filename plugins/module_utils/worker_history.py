@@ -46,6 +46,7 @@ _WANTED = ("not_dispatched", "no_response", "no_capacity", "timed_out")
 BRIEF_S = 15.0
 OFTEN = 3
 _MOST_ERRORS = 5
+_COUNTER = re.compile(r"restart counter is at (\d{1,9})", re.ASCII)
 _WORKER_ID = re.compile(r"\bAW_\w{4,40}")
 
 
@@ -98,6 +99,7 @@ def told(worker: Sequence[Entry], server: Sequence[Entry], frame: Frame) -> dict
         "worker_errors": _errors(users, frame),
         "worker_codes": _codes(users, frame),
         "worker_flapping": _often(life, frame, ("connection_lost", "registered"), without=("starting", "unit_started")),
+        "worker_crash_looping": _crash_loops(life, frame),
         **_server(wanted, own, life, frame),
     }
 
@@ -271,6 +273,18 @@ def _often(life: Iterable[Entry], frame: Frame, kinds: tuple[str, ...], without:
             number += 0 if fresh else 1
             fresh = False
     return True if number >= OFTEN else False if frame.trusted else None
+
+
+def _crash_loops(life: Sequence[Entry], frame: Frame) -> bool | None:
+    """Say whether systemd has restarted it that often in the window, and it did not register since."""
+    since, until = window(frame.attempt, frame.run_start)
+    restarts = [entry for entry in life if entry["kind"] == "unit_restarts" and since <= _at(entry) <= until]
+    # Its counter also tells of restarts whose lines are not kept.
+    counted = [int(match[1]) for match in (_COUNTER.search(entry["text"]) for entry in restarts) if match]
+    number = max(len(restarts), counted[-1] - counted[0] + 1 if counted else 0)
+    if number < OFTEN:
+        return False if frame.trusted else None
+    return not any(entry["kind"] == "registered" and _at(entry) > _at(restarts[-1]) for entry in life)
 
 
 def _server(wanted: Sequence[Entry], own: Sequence[Entry], life: Iterable[Entry], frame: Frame) -> dict[str, Any]:

@@ -44,7 +44,11 @@ _JOB = (
     ("assignment_timeout", r"assignment for job \S+ timed out"),
     ("rejected", r"no answer was given inside the job_?[rR]equest_?[fF]u?nc"),
     ("request_failed", r"job_?[rR]equest_?[fF]u?nc failed"),
-    ("pool_broken", r"error initializing process|failed to acquire process for job after|error launching job"),
+    (
+        "pool_broken",
+        r"error initializing process|failed to acquire process for job after|failed to launch job on process after"
+        r"|error launching job",
+    ),
     ("not_connected", r"room connection was not established within|room not connect after job_entry was called"),
     ("never_connected", r"job task completed without establishing a connection"),
     ("unresponsive", r"job (?:executor )?is unresponsive"),
@@ -97,6 +101,13 @@ _FAILURES = (
     ("tls", re.compile(r"CERTIFICATE|[Cc]ertificate|SSLError|\bCERT_|self.signed")),
     ("dns", re.compile(r"Name or service not known|ENOTFOUND|nodename nor servname|No address associated|not resolve")),
     ("not_livekit", re.compile(r"\b404\b")),
+    # What stands before LiveKit, such as nginx, or a firewall of its own mind.
+    (
+        "proxy",
+        re.compile(
+            r"\b(?:403|50[0234])\b.{0,80}Invalid response status|Unexpected server response: (?:403|50[0234])\b"
+        ),
+    ),
     (
         "unreachable",
         re.compile(

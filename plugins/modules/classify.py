@@ -67,6 +67,7 @@ options:
       - What commands to type are filled in with. Where one is empty or absent, the command shows its name.
       - Known are C(agent_dir), C(agent_id), C(agent_name), C(callback_url), C(database_unit), C(service_host),
         C(service_unit), C(tunnel_host), C(tunnel_unit), C(worker_host) and C(worker_unit).
+      - A command for the host C(localhost) is shown without ssh.
     type: dict
     default: {}
   rules_dir:

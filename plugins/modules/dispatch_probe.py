@@ -250,6 +250,10 @@ record:
           description: Seconds that were watched.
           returned: always
           type: float
+        asked_at:
+          description: When the agent was asked for, RFC 3339.
+          returned: always
+          type: str
         agent_state:
           description: The last connection state of an agent in the room, such as V(JOINED) or V(ACTIVE).
           returned: always

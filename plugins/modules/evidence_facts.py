@@ -245,8 +245,8 @@ ansible_facts:
             waiting_seconds: {description: "How long that was at the run's start.", type: float, returned: always}
             person_connected: {description: "A person is connected to it; None if no room is the attempt's, or one
               only just joins.", type: bool, returned: always}
-            microphone_published: {description: "A person in it publishes audio; None if nobody is connected, or only
-              just so.", type: bool, returned: always}
+            microphone_published: {description: "A person in it publishes audio, other than a shared screen's; None if
+              nobody is connected, or only just so.", type: bool, returned: always}
             microphone_muted: {description: "All this audio is muted; None if there is none.", type: bool, returned:
               always}
             people: {description: "How many people are in it, or get connected.", type: int, returned: always}
@@ -267,10 +267,16 @@ ansible_facts:
               returned: always}
             dispatch_deployments: {description: "The deployments that they ask for, '' for production.", type: list,
               returned: always}
-            jobs: {description: "Jobs that a worker accepted of those of them that may be for our agent; None if that
-              is not listed yet.", type: int, returned: always}
-            jobs_before_person: {description: "All these jobs are older than the stay of the person who waits; None if
-              there are none, or nobody waits.", type: bool, returned: always}
+            jobs: {description: "Jobs that a worker accepted of those of them that may be for our agent, without those
+              of an earlier visit if there was a job or a dispatch since; None if that is not listed yet.", type: int,
+              returned: always}
+            jobs_before_person: {description: "All these jobs are older than the stay of the person who waits, and so
+              are the dispatches; None if there are no jobs, or nobody waits.", type: bool, returned: always}
+            jobs_ended: {description: "All these jobs have ended, well or not; None if there are none.", type: bool,
+              returned: always}
+            asked_at: {description: "Since when the room asks for our agent in vain, RFC 3339 on the controller's
+              clock: when the first of these jobs began or, without any, the first dispatch was made; None if there is
+              neither.", type: str, returned: always}
             credentials_accepted: {description: "LiveKit accepted the API key and secret; None if it could not be
               asked.", type: bool, returned: always}
             limit_reached: {description: "LiveKit refused our calls for a limit of the plan, or of calls per minute;
@@ -338,8 +344,8 @@ ansible_facts:
               returned: always}
             inspector_covers: {description: "A request from before the attempt is listed, so the list reaches back;
               else None.", type: bool, returned: always}
-            inspector_callbacks: {description: "POSTs to the callback's path in the span, ours left out; None if
-              unreadable.", type: int, returned: always}
+            inspector_callbacks: {description: "POSTs to the callback's path in the span, ours and those of tools such
+              as curl left out; None if unreadable.", type: int, returned: always}
             inspector_statuses: {description: "The statuses of these, oldest first; a call without an answer has
               none.", type: list, returned: always}
             inspector_oldest: {description: "Time of the oldest request listed, RFC 3339, the controller's clock.",
@@ -467,8 +473,9 @@ ansible_facts:
               known.", type: bool, returned: always}
             port_answers: {description: "It answers a GET of the callback there; False if none came in the time that a
               person waits.", type: bool, returned: always}
-            kernel_faults: {description: "What the kernel complained of in the window: under_voltage, out_of_memory;
-              None if its log cannot be read, or does not reach back.", type: list, returned: always}
+            kernel_faults: {description: "What the kernel complained of in the window, from two minutes before the
+              unit went down until it was up again: under_voltage, out_of_memory; None if its log cannot be read, or
+              does not reach back.", type: list, returned: always}
             kernel_first: {description: "The first such line, at most 200 characters.", type: str, returned: always}
             sudo_without_password: {description: "False if sudo would ask this user for a password to start the unit;
               True only if it says that it would not.", type: bool, returned: always}
@@ -499,8 +506,8 @@ ansible_facts:
             found: {description: "The project has the agent; None if it could not be asked.", type: bool, returned:
               always}
             id: {description: "The cloud agent's id.", type: str, returned: always}
-            name: {description: "Its dispatch name, '' for automatic dispatch; None if this lk does not tell.", type:
-              str, returned: always}
+            name: {description: "Its dispatch name, '' for automatic dispatch, by lk or else by its log; None if
+              neither tells.", type: str, returned: always}
             deployments: {description: "One dict per region and deployment: region, deployment, status, replicas, min,
               max, version, deployed_at, last_observed; None if unknown.", type: list, returned: always}
             status: {description: "The production deployment's status as LiveKit documents it, the worst if regions
@@ -539,6 +546,12 @@ ansible_facts:
               says so.", type: bool, returned: always}
             log_crashed: {description: "The log shows a crash, none that is known to be older than the attempt's
               window; None without a log.", type: bool, returned: always}
+            log_said: {description: "What its log tells of jobs and capacity, of the attempt's window or later, by the
+              names of worker_said, such as rejected, assignment_timeout, pool_broken or full; None without a log.",
+              type: list, returned: always}
+            log_connect_failure: {description: "Why its worker could not connect to LiveKit, by the last line of the
+              newest run that says so: credentials, tls, dns, not_livekit, proxy or unreachable; '' if no line does;
+              None without a log.", type: str, returned: always}
             log_session_ends: {description: "How sessions of the attempt's span ended: error, person_left; None if no
               line says.", type: list, returned: always}
             log_missing_names: {description: "Environment variables whose absence the log reports; None without a
@@ -550,8 +563,9 @@ ansible_facts:
             credentials_accepted: {description: "LiveKit accepted lk's credentials; None if it was not asked.", type:
               bool, returned: always}
             project: {description: "The project that lk used, by name or subdomain.", type: str, returned: always}
-            configured_project: {description: "The project's subdomain in the livekit.toml of the agent's folder; None
-              without one.", type: str, returned: always}
+            configured_project: {description: "The project's subdomain in the livekit.toml of the agent's folder; of a
+              worker of the team's own, that of the server where it registered; None without one.", type: str,
+              returned: always}
         worker:
           description: The record of the layer. Its signals follow; null means that a value is not known.
           returned: when O(layers) has it
@@ -583,7 +597,8 @@ ansible_facts:
             worker_gave_up: {description: "It gave up connecting, after its last start.", type: bool, returned:
               always}
             worker_connect_failure: {description: "Why it could not connect at the attempt, or cannot now:
-              credentials, tls, dns, not_livekit or unreachable; '' if it could.", type: str, returned: always}
+              credentials, tls, dns, not_livekit, proxy (what stands before LiveKit refuses) or unreachable; '' if it
+              could.", type: str, returned: always}
             worker_connect_error: {description: "The line that says so.", type: str, returned: always}
             worker_connect_failed_at: {description: "When that was, RFC 3339.", type: str, returned: always}
             worker_name: {description: "The agent's name that it registered with; None where its log does not tell, as
@@ -605,6 +620,8 @@ ansible_facts:
             worker_errors: {description: "The newest error lines of that span, redacted, at most 5.", type: list,
               returned: always}
             worker_codes: {description: "Error codes in that span.", type: list, returned: always}
+            worker_crash_looping: {description: "Systemd restarted it thrice or more in the window, and it did not
+              register since.", type: bool, returned: always}
             worker_flapping: {description: "Thrice or more in the window it lost its connection, or registered without
               a start.", type: bool, returned: always}
             server_not_dispatched: {description: "Room jobs in the span for which livekit-server knew no worker; 0

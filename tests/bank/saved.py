@@ -27,7 +27,13 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import correlate, journal, worker_history, worker_log
+from ansible_collections.voiceops.livekit.plugins.module_utils import (
+    correlate,
+    journal,
+    own_worker,
+    worker_history,
+    worker_log,
+)
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import worker
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
@@ -110,12 +116,14 @@ def evidence(scenario: Scenario) -> dict[str, dict[str, Any]]:
         _change(signals, situations()[name], scenario["name"])
     if "worker_log" in scenario:
         own = _told_by_logs(scenario)
-        signals["agent"].update({**own, **_known(correlate.by_its_log({**signals["agent"], **own}))})
+        signals["agent"].update({**own, **_known(own_worker.by_its_log({**signals["agent"], **own}))})
     _change(signals, scenario.get("evidence") or {}, scenario["name"])
     if signals["dispatch"]["asked_names"] is None:
         # The probe asks for the name that is told, the person's room for those of its dispatches.
         asked = {"probe": [signals["agent"]["name"] or ""], "waiting_room": signals["client"]["dispatch_names"]}
         signals["dispatch"]["asked_names"] = asked.get(signals["dispatch"]["source"])
+    called = correlate.called_for_attempt(signals["service"]["calls"], signals["dispatch"])
+    signals["service"]["called_for_attempt"] = called
     records = {
         layer: record(layer, "healthy", f"{layer} was asked", signals=values)
         for layer, values in signals.items()
@@ -141,7 +149,7 @@ def _told_by_logs(scenario: Scenario) -> dict[str, Any]:
     attempt = context(scenario)["attempt"]
     frame = worker_history.Frame(attempt, run_start=parse_time(attempt["until"]) or 0.0)
     return worker_history.told(
-        _lines(scenario, "worker_log", worker_log.worker_kind),
+        _lines(scenario, "worker_log", worker.line_kind),
         _lines(scenario, "server_log", worker_log.server_kind),
         frame._replace(trusted=True, heard=True, server_heard=True, active=True, up=True),
     )

@@ -189,6 +189,8 @@ PARSERS = {
     "codes in a line": (logline.codes, list),
     "status in a line": (logline.status, (int, type(None))),
     "user in a line": (logline.user, OPTIONAL_TEXT),
+    "caller in a line": (logline.user_agent, str),
+    "tool or not": (logline.tool, str),
     "error or not": (lambda text: logline.is_error(text, 3), bool),
     "request in a line": (logline.request_of, tuple),
     "stack frame or not": (logline.is_stack_frame, bool),

@@ -66,3 +66,11 @@ def test_the_verdict_is_the_one_expected(name, lab):
 
 def test_enough_were_chosen():
     assert len(CHOSEN) >= 25
+
+
+def test_what_is_to_be_done_on_the_controller_is_typed_without_ssh(lab):
+    incident = lab("tunnel-offline").play().incident
+
+    assert incident["verdict"]["remedy"]["command"] == "sudo systemctl start ngrok"
+    assert incident["settings"]["tunnel_host"] == "localhost"
+    assert incident["settings"]["service_host"].startswith("ssh://")

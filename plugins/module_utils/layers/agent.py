@@ -14,7 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import agent_via, git_head, lk, process
-from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import INACTIVE, agent_lines, read_log
+from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import (
+    INACTIVE,
+    agent_lines,
+    read_log,
+    registered_name,
+)
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import (
     PRODUCTION,
     WORST_FIRST,
@@ -32,7 +37,7 @@ SIGNALS: dict[str, str] = {
     "lk_version": "str: the version of lk; None if it does not say, or was not asked.",
     "found": "bool: the project has the agent; None if it could not be asked.",
     "id": "str: the cloud agent's id.",
-    "name": "str: its dispatch name, '' for automatic dispatch; None if this lk does not tell.",
+    "name": "str: its dispatch name, '' for automatic dispatch, by lk or else by its log; None if neither tells.",
     "deployments": "list: one dict per region and deployment: region, deployment, status, replicas, min, max, version, "
     "deployed_at, last_observed; None if unknown.",
     "status": "str: the production deployment's status as LiveKit documents it, the worst if regions differ; None if "
@@ -61,6 +66,10 @@ SIGNALS: dict[str, str] = {
     "log_job_received": "bool: a job request arrived in the span of the attempt; None if no timed line says so.",
     "log_crashed": "bool: the log shows a crash, none that is known to be older than the attempt's window; None "
     "without a log.",
+    "log_said": "list: what its log tells of jobs and capacity, of the attempt's window or later, by the names of "
+    "worker_said, such as rejected, assignment_timeout, pool_broken or full; None without a log.",
+    "log_connect_failure": "str: why its worker could not connect to LiveKit, by the last line of the newest run that "
+    "says so: credentials, tls, dns, not_livekit, proxy or unreachable; '' if no line does; None without a log.",
     "log_session_ends": "list: how sessions of the attempt's span ended: error, person_left; None if no line says.",
     "log_missing_names": "list: environment variables whose absence the log reports; None without a log.",
     "log_errors": "list: the newest error lines of the attempt's window or later, redacted, at most 5; None without a "
@@ -68,7 +77,8 @@ SIGNALS: dict[str, str] = {
     "log_codes": "list: error codes in such lines, such as ENOTFOUND, P2003 or HTTP_401; None without a log.",
     "credentials_accepted": "bool: LiveKit accepted lk's credentials; None if it was not asked.",
     "project": "str: the project that lk used, by name or subdomain.",
-    "configured_project": "str: the project's subdomain in the livekit.toml of the agent's folder; None without one.",
+    "configured_project": "str: the project's subdomain in the livekit.toml of the agent's folder; of a worker of the "
+    "team's own, that of the server where it registered; None without one.",
 }
 
 _ASLEEP_LIMIT = (
@@ -115,6 +125,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         "via": agent_via.asked_by(options),
         "lk_version": ".".join(map(str, session.version)) if session.version else None,
         "id": session.agent_id,
+        "name": registered_name(log_read.lines),
         "logs": log_read.state,
         "configured_project": session.toml_subdomain,
         **(read_log(log_read.lines, within, session.secrets, since) if log_read.lines else {}),
@@ -200,8 +211,11 @@ def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], 
     agent_id = signals["id"] or answer.agent_id
     deployments = deployments_of(answer, agent_id)
     happenings = events_of(answer, agent_id)
+    name = name_of(answer, agent_id)
     production = [item for item in deployments or [] if item["deployment"] in (None, PRODUCTION)]
-    worst = min(production, key=lambda item: WORST_FIRST.index(condition_of(item["status"])), default={})
+    # What is deleted in one region says nothing of the others.
+    there = [item for item in production if condition_of(item["status"]) != "gone"] or production
+    worst = min(there, key=lambda item: WORST_FIRST.index(condition_of(item["status"])), default={})
     if _are_mixed(production):
         limits.append("this lk does not tell production's status from that of the agent's other deployments")
         worst = {**worst, "status": None, "version": None}
@@ -209,7 +223,7 @@ def _with_status(answer: lk.Answer, signals: dict[str, Any], limits: list[str], 
     signals.update(
         found=deployments is not None,
         id=agent_id,
-        name=name_of(answer, agent_id),
+        name=signals["name"] if name is None else name,
         deployments=deployments,
         status=worst.get("status"),
         replicas=sum(replicas) if replicas else None,

@@ -15,10 +15,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import client_access, room_agents
+from ansible_collections.voiceops.livekit.plugins.module_utils import client_access, room_agents, room_dispatches
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
-from ansible_collections.voiceops.livekit.plugins.module_utils.room_watch import LISTED_AFTER_S
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time, rfc3339, window
 
 SIGNALS: dict[str, str] = {
@@ -37,7 +36,8 @@ SIGNALS: dict[str, str] = {
     "waiting_since": "str: since when a person waits in it, RFC 3339 on the controller's clock; None if no one waits.",
     "waiting_seconds": "float: how long that was at the run's start.",
     "person_connected": "bool: a person is connected to it; None if no room is the attempt's, or one only just joins.",
-    "microphone_published": "bool: a person in it publishes audio; None if nobody is connected, or only just so.",
+    "microphone_published": "bool: a person in it publishes audio, other than a shared screen's; None if nobody is "
+    "connected, or only just so.",
     "microphone_muted": "bool: all this audio is muted; None if there is none.",
     "people": "int: how many people are in it, or get connected.",
     "room_full": "bool: the room of the person's token has as many people as it allows, without this person; None "
@@ -48,13 +48,7 @@ SIGNALS: dict[str, str] = {
     "agent_audio": "bool: the agent in it publishes audio; None if there is none, or it only just joined.",
     "agent_alone_in": "str: another room, which an agent and no person joined within a minute of the person who "
     "waits; '' if there is none; None if nobody waits.",
-    "dispatches": "int: agent dispatches of the room; None if they could not be listed.",
-    "dispatch_names": "list: the agent names that they ask for, '' for automatic dispatch.",
-    "dispatch_deployments": "list: the deployments that they ask for, '' for production.",
-    "jobs": "int: jobs that a worker accepted of those of them that may be for our agent; None if that is not listed "
-    "yet.",
-    "jobs_before_person": "bool: all these jobs are older than the stay of the person who waits; None if there are "
-    "none, or nobody waits.",
+    **room_dispatches.SIGNALS,
     "credentials_accepted": "bool: LiveKit accepted the API key and secret; None if it could not be asked.",
     "limit_reached": "bool: LiveKit refused our calls for a limit of the plan, or of calls per minute; None if it "
     "could not be asked.",
@@ -70,8 +64,6 @@ TRUSTED_OFFSET_MS = 2000
 _MARGIN_S = 0.5
 # Getting connected and publishing a microphone takes a browser some seconds; only later is their absence a finding.
 SETTLED_AFTER_S = 20.0
-# A dispatch and its person come together; what is this much older was for somebody else, or for an earlier stay.
-EARLIER_S = 10.0
 TOGETHER_S = 60.0
 # LiveKit takes no token whose times are off by more, so that the clock of who made it is not.
 TOKEN_CLOCK_S = 60.0
@@ -146,12 +138,15 @@ def _rooms(api: Api, options: Mapping[str, Any], deadline: float, limits: list[s
         for room in listed
         if room["name"] in inside
     ]
-    if api.clock_offset_ms is not None and abs(api.clock_offset_ms) > TRUSTED_OFFSET_MS:
-        limits.append(
-            f"LiveKit's clock is off by {api.clock_offset_ms / 1000:+.0f} s, which its times were corrected by"
-        )
-        rooms = [_shifted(room, -api.clock_offset_ms / 1000) for room in rooms]
-    return rooms
+    error = _clock_error(api.clock_offset_ms)
+    if error:
+        limits.append(f"LiveKit's clock is off by {error:+.0f} s, which its times were corrected by")
+    return [_shifted(room, -error) for room in rooms]
+
+
+def _clock_error(offset_ms: int | None) -> float:
+    """Seconds by which LiveKit's times are corrected; an offset that was read from whole seconds may be none."""
+    return offset_ms / 1000 if offset_ms is not None and abs(offset_ms) > TRUSTED_OFFSET_MS else 0.0
 
 
 def _shifted(room: Room, seconds: float) -> Room:
@@ -164,7 +159,7 @@ def _shifted(room: Room, seconds: float) -> Room:
 
 def _dispatches(api: Api, room: Room, deadline: float, limits: list[str]) -> list[dict[str, Any]] | None:
     try:
-        return api.dispatches(room["name"], deadline)
+        return room_dispatches.shifted(api.dispatches(room["name"], deadline), -_clock_error(api.clock_offset_ms))
     except LiveKitError as error:
         limits.append(f"the room's dispatches could not be listed: {error}")
         return None
@@ -257,9 +252,10 @@ def examine(
     if is_waiting(chosen):
         signals.update(_told_by_waiting(chosen, rooms, now))
     if dispatches is not None:
-        theirs = now + (offset_ms or 0) / 1000
+        theirs = now + (offset_ms or 0) / 1000 - _clock_error(offset_ms)
         waiting_since = since(chosen) if is_waiting(chosen) else None
-        signals.update(_told_by_dispatches(dispatches, options.get("agent_name") or "", waiting_since, theirs))
+        signals.update(room_dispatches.told(dispatches, options.get("agent_name") or "", waiting_since, theirs))
+        signals["asked_at"] = _moment(signals["asked_at"] or 0.0)
     return record(
         "client",
         _state(signals),
@@ -317,24 +313,6 @@ def _told_by_waiting(room: Room, rooms: list[Room], now: float) -> dict[str, Any
     }
 
 
-def _told_by_dispatches(
-    dispatches: list[dict[str, Any]], name: str, waiting_since: float | None, now: float
-) -> dict[str, Any]:
-    """C(now) is on LiveKit's clock: of a dispatch that is a few seconds old no job is listed yet."""
-    ours = room_agents.may_be_ours(dispatches, name)
-    young = any(not item["jobs"] and now - item["created_at"] < LISTED_AFTER_S for item in ours)
-    jobs = [job for item in ours for job in item["jobs"]]
-    began = [job["started_at"] for job in jobs if job["started_at"]]
-    comparable = waiting_since is not None and jobs and len(began) == len(jobs)
-    return {
-        "dispatches": len(dispatches),
-        "dispatch_names": [item["agent_name"] for item in dispatches],
-        "dispatch_deployments": [item["deployment"] for item in dispatches],
-        "jobs": len(jobs) or (None if young else 0),
-        "jobs_before_person": max(began) < waiting_since - EARLIER_S if waiting_since and comparable else None,
-    }
-
-
 def _is_full(rooms: list[Room], name: str | None, identity: str | None) -> bool | None:
     room = next((room for room in rooms if room["name"] == name), None)
     if room is None or identity is None:
@@ -344,7 +322,9 @@ def _is_full(rooms: list[Room], name: str | None, identity: str | None) -> bool 
 
 
 def _audio(participants: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [track for one in participants for track in one["tracks"] if track["type"] == "AUDIO"]
+    """The tracks that may be a voice: a shared screen's sound is none, what tells no source may be."""
+    tracks = (track for one in participants for track in one["tracks"])
+    return [track for track in tracks if track["type"] == "AUDIO" and track["source"] != "SCREEN_SHARE_AUDIO"]
 
 
 def _publishes(agents: list[dict[str, Any]], now: float) -> bool | None:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import process
+from ansible_collections.voiceops.livekit.plugins.module_utils import logline, process
 from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import PROBE_HEADER, parse_url, request
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
@@ -33,7 +33,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
 SIGNALS = {
     "inspector_readable": "bool|None: the inspector lists requests; None if it was not asked",
     "inspector_covers": "bool|None: a request from before the attempt is listed, so the list reaches back; else None",
-    "inspector_callbacks": "int|None: POSTs to the callback's path in the span, ours left out; None if unreadable",
+    "inspector_callbacks": "int|None: POSTs to the callback's path in the span, ours and those of tools such as curl "
+    "left out; None if unreadable",
     "inspector_statuses": "list[int]|None: the statuses of these, oldest first; a call without an answer has none",
     "inspector_oldest": "str|None: time of the oldest request listed, RFC 3339, the controller's clock",
     "tunnel_urls": "list[str]|None: public URLs of the tunnels that run; None if they could not be listed",
@@ -58,13 +59,17 @@ _REPEAT = "curl -sS {url}/api/requests/http | jq -c '.requests[] | [.start, .req
 
 
 class Call(NamedTuple):
-    """One request that came through the tunnel. C(at) is seconds since 1970, the controller's clock."""
+    """One request that came through the tunnel. C(at) is seconds since 1970, the controller's clock.
+
+    C(tool) names what made it, such as curl, if that is no agent.
+    """
 
     at: float
     method: str
     path: str
     status: int | None
     ours: bool
+    tool: str = ""
 
 
 def collect(options: dict[str, Any], deadline: float) -> Record:
@@ -108,7 +113,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         else f"ngrok's inspector lists {count} calls of the route in the attempt",
         signals=signals,
         events=[_event(call) for call in shown[-_MOST_EVENTS:]],
-        limits=[] if signals["inspector_covers"] else ["ngrok's inspector lists no request from before the attempt"],
+        limits=_limits(signals, [call for call in shown if call.tool and when[0] <= call.at <= when[1]]),
         repeat=repeat,
     )
 
@@ -187,14 +192,16 @@ def read_calls(
         at = start - offset
         status = _status(item)
         ours = may_be_ours(at, status, probes) or _marked_ours(asked, synthetic_users)
-        calls.append(Call(at, str(asked.get("method")).upper(), _path(asked.get("uri")), status, ours))
+        tool = logline.tool(_headers(asked).get("user-agent", ""))
+        calls.append(Call(at, str(asked.get("method")).upper(), _path(asked.get("uri")), status, ours, tool))
     return sorted(calls, key=lambda call: call.at)
 
 
 def judge(calls: Sequence[Call], path: str, when: tuple[float, float]) -> dict[str, Any]:
     """Derive the signals of the calls (oldest first) for the callback's path and the attempt's span."""
     start, end = when
-    counted = [call for call in calls if _is_callback(call, path) and not call.ours and start <= call.at <= end]
+    agents = [call for call in calls if _is_callback(call, path) and not (call.ours or call.tool)]
+    counted = [call for call in agents if start <= call.at <= end]
     return {
         "inspector_readable": True,
         "inspector_covers": True if calls and calls[0].at < start else None,
@@ -202,6 +209,12 @@ def judge(calls: Sequence[Call], path: str, when: tuple[float, float]) -> dict[s
         "inspector_statuses": [call.status for call in counted if call.status is not None],
         "inspector_oldest": rfc3339(calls[0].at) if calls else None,
     }
+
+
+def _limits(signals: Mapping[str, Any], of_tools: Iterable[Call]) -> list[str]:
+    limits = [] if signals["inspector_covers"] else ["ngrok's inspector lists no request from before the attempt"]
+    names = ", ".join(dict.fromkeys(call.tool for call in of_tools))
+    return [*limits, f"calls of {names} in the attempt do not count as the agent's"] if names else limits
 
 
 def _users(options: Mapping[str, Any]) -> list[str]:
@@ -227,10 +240,18 @@ def _status(item: Mapping[str, Any]) -> int | None:
     return int(match[0]) if match else None
 
 
+def _headers(asked: Mapping[str, Any]) -> dict[str, str]:
+    """Return a request's headers by their names in lower case; ngrok lists the values of each."""
+    headers = asked.get("headers")
+    items = headers.items() if isinstance(headers, dict) else ()
+    return {
+        str(name).lower(): " ".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in items
+    }
+
+
 def _marked_ours(asked: Mapping[str, Any], synthetic_users: Sequence[str]) -> bool:
     """Say whether a request carries our marks, or the id of a user who is never real."""
-    headers = asked.get("headers")
-    values = {str(name).lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
+    values = _headers(asked)
     if PROBE_HEADER.lower() in values or "voiceops.livekit/" in values.get("user-agent", ""):
         return True
     try:
@@ -242,6 +263,6 @@ def _marked_ours(asked: Mapping[str, Any], synthetic_users: Sequence[str]) -> bo
 
 def _event(call: Call) -> dict[str, Any]:
     outcome = call.status if call.status is not None else "no answer yet"
-    return event(
-        rfc3339(call.at), f"through the tunnel: POST {clip(redact(call.path), 120)}: {outcome}", ours=call.ours
-    )
+    who = f", of {call.tool}" if call.tool else ""
+    what = f"through the tunnel: POST {clip(redact(call.path), 120)}: {outcome}{who}"
+    return event(rfc3339(call.at), what, ours=call.ours)

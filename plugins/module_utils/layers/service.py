@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import (
+    journal,
     logline,
     service_disk,
     service_files,
@@ -104,10 +105,10 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     frame = _frame(options, unit, pattern)
     deadline -= _RESERVE_S
     with ThreadPoolExecutor(max_workers=4) as pool:
-        asked = pool.submit(systemd.show, unit, deadline)
+        asked = pool.submit(_ask, unit, deadline)
         synchronized = pool.submit(systemd.ntp_synchronized, deadline)
         host = pool.submit(_host_signals, asked, options, frame, deadline)
-        kernel = pool.submit(service_host.kernel_signals, frame, deadline)
+        kernel = pool.submit(service_host.kernel_signals, frame, asked, deadline)
         logs = read_logs(frame, deadline)
         shown = asked.result()
         entries = mark(logs.window.items, frame.probes, frame.synthetic_users)
@@ -125,7 +126,8 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     signals["crash_looping"] = _crash_looping(signals, entries)
     full = service_disk.full_folders(shown.properties)
     signals["disk_full"] = _disk_full(entries, frame, full)
-    signals["silence_counts"] = silence_counts(signals)
+    # What was logged before the clock was set bears another time than it happened at.
+    signals["silence_counts"] = None if shown.why else silence_counts(signals)
     host_window = [
         f"--{name} @{at + frame.offset:.0f}" for name, at in (("since", frame.since), ("until", frame.until))
     ]
@@ -139,6 +141,13 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         repeat=f"journalctl -u {shlex.quote(unit)} {' '.join(host_window)} -o short-iso --no-pager",
     )
     return {**result, "entries": most_telling(entries, (frame.start, frame.end))}
+
+
+def _ask(unit: str, deadline: float) -> systemd.Shown:
+    shown = systemd.show(unit, deadline)
+    if not shown.properties or not journal.is_of_this_boot(deadline):
+        return shown
+    return systemd.by_the_clock(shown, time.time(), *systemd.uptime())
 
 
 def _frame(options: Mapping[str, Any], unit: str, pattern: str) -> Frame:

@@ -59,7 +59,7 @@ SIGNALS = {
     "worker_startup_s": "float: seconds that the start took in which the attempt fell; 0 if it fell in none",
     "worker_gave_up": "bool: it gave up connecting, after its last start",
     "worker_connect_failure": "str: why it could not connect at the attempt, or cannot now: credentials, tls, dns, "
-    "not_livekit or unreachable; '' if it could",
+    "not_livekit, proxy (what stands before LiveKit refuses) or unreachable; '' if it could",
     "worker_connect_error": "str: the line that says so",
     "worker_connect_failed_at": "str: when that was, RFC 3339",
     "worker_name": "str: the agent's name that it registered with; None where its log does not tell, as JavaScript's",
@@ -74,6 +74,7 @@ SIGNALS = {
     "worker_said": "list: what its log tells of jobs in that span, such as pool_broken, rejected or crashed",
     "worker_errors": "list: the newest error lines of that span, redacted, at most 5",
     "worker_codes": "list: error codes in that span",
+    "worker_crash_looping": "bool: systemd restarted it thrice or more in the window, and it did not register since",
     "worker_flapping": "bool: thrice or more in the window it lost its connection, or registered without a start",
     "server_not_dispatched": "int: room jobs in the span for which livekit-server knew no worker; 0 only if heard",
     "server_no_response": "int: such jobs for which no node had the worker that was known",
@@ -130,7 +131,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
         oldest = pool.submit(journal.oldest, deadline)
         suppressed = pool.submit(journal.suppressed, unit, since + offset, until + offset, deadline)
         life = pool.submit(ask, unit, until - _LIFE_REACH_S, pattern_of(*LIFE), worker_kind, _LIFE_LIMIT)
-        said = pool.submit(ask, unit, since, f"{WORKER_PATTERN}|{logline.PREFILTER}", _worker_kind, journal.ENTRY_LIMIT)
+        said = pool.submit(ask, unit, since, f"{WORKER_PATTERN}|{logline.PREFILTER}", line_kind, journal.ENTRY_LIMIT)
         served = ask(server, since, SERVER_PATTERN, server_kind, journal.ENTRY_LIMIT) if server else None
         shown, life_read, said_read = asked.result(), life.result(), said.result()
         begins, dropped, http = oldest.result(), suppressed.result(), answered.result()
@@ -176,7 +177,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     )
 
 
-def _worker_kind(text: str) -> str | None:
+def line_kind(text: str) -> str | None:
     """What a worker's line tells; any other error is one, too."""
     return worker_kind(text) or ("error" if logline.is_error(text, 6) else None)
 

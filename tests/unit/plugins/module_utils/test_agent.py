@@ -13,7 +13,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import line_time, read_log
+from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import (
+    agent_lines,
+    line_time,
+    read_log,
+    registered_name,
+)
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers.agent import SIGNALS, collect
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
 
@@ -324,6 +329,30 @@ def test_the_newest_start_decides_whether_the_worker_registered(lines: list[str]
         ),
         ("environ.exceptions.ImproperlyConfigured: Set the SECRET_KEY environment variable", ["SECRET_KEY"]),
         ("decouple.UndefinedValueError: NEXT_APP_URL not found. Declare it as envvar.", ["NEXT_APP_URL"]),
+        (
+            "openai.OpenAIError: The api_key client option must be set either by passing api_key to the client or by "
+            "setting the OPENAI_API_KEY environment variable",
+            ["OPENAI_API_KEY"],
+        ),
+        (
+            "openai.OpenAIError: Missing credentials. Please pass an `api_key`, `workload_identity`, `admin_api_key`, "
+            "or set the `OPENAI_API_KEY` or `OPENAI_ADMIN_KEY` environment variable.",
+            ["OPENAI_API_KEY"],
+        ),
+        (
+            "Error: Deepgram API key is required, whether as an argument or as $DEEPGRAM_API_KEY",
+            ["DEEPGRAM_API_KEY"],
+        ),
+        ("UserError: Pass the key, or set it as the `GROQ_API_KEY` environment variable", ["GROQ_API_KEY"]),
+        ("ValueError: provide a key via api_key or HUME_API_KEY environment variable", ["HUME_API_KEY"]),
+        ("Error: process.env.AGENT_REGION must be defined", ["AGENT_REGION"]),
+        ('EnvVarError: env-var: "AGENT_REGION" is a required variable, but it was not set', ["AGENT_REGION"]),
+        ('{"level":50,"err":{"message":"env-var: \\"A_KEY\\" is a required variable, but it was not set"}}', ["A_KEY"]),
+        ("Error: scenario SCENARIO_12 not found", []),
+        ("Error: VALIDATION_ERROR: missing field SCENARIO_ID", []),
+        ("Error: SCENARIO_ID is required", []),
+        ("Error: NEXT_APP_URL not found", ["NEXT_APP_URL"]),
+        ("Error: environment variable AGENT_REGION not found", ["AGENT_REGION"]),
         ("LIVEKIT_URL=wss://x is set", []),
         ("worker for us-east is required", []),
         ("ECONNREFUSED not found", []),
@@ -345,6 +374,10 @@ REQUIRED = "  Field required [type=missing, input_value={}, input_type=dict]"
         ),
         (["ValidationError: 1 validation error for Settings", "port", "  Input should be a valid integer"], []),
         (["ValidationError: 1 validation error for SessionRequest", "user_id", REQUIRED], []),
+        (["ValidationError: 1 validation error for SessionConfig", "scenario_id", REQUIRED], []),
+        (["ValidationError: 1 validation error for AgentEnv", "a_key", REQUIRED], ["A_KEY"]),
+        (["Invalid environment variables: {", "  A_KEY: [ 'Required' ],", "  B_KEY: [ 'Invalid url' ]"], ["A_KEY"]),
+        (["path: [ 'A_KEY' ],", "message: 'Required'"], ["A_KEY"]),
         (['"path": ["A_KEY"],', '"message": "Invalid input: expected string, received undefined"'], ["A_KEY"]),
         (['"path": ["A_KEY"],', '"message": "String must contain at least 1 character"'], []),
         (['"path": ["userId"],', '"message": "Required"'], []),
@@ -367,6 +400,180 @@ def test_a_key_error_names_a_variable_only_where_the_environment_was_asked() -> 
     assert read_log([*TRACEBACK[:2], *IN_OS, TRACEBACK[2]], EVER)["log_missing_names"] == ["USER_NAME"]
 
 
+def in_production(level: str, message: str, *, said: str = "", at: str = "", **more: Any) -> str:
+    """A line as Python's worker writes it in production, with the traceback that ends with C(said)."""
+    frames = "".join(f'  File "/app/{number}.py", line {number}, in run\n    await run()\n' for number in range(100))
+    trace = {"exc_info": f"Traceback (most recent call last):\n{frames}{said}"} if said else {}
+    time = {"timestamp": at} if at else {}
+    return json.dumps({"message": message, "level": level, "name": "livekit.agents", **trace, **more, **time})
+
+
+OLD, NEW = "2026-01-01T08:00:00.401234+00:00", "2026-02-06T22:39:00.401234+00:00"
+BETWEEN = at("2026-02-01T00:00:00Z")
+TASK = "unhandled exception while running the job task"
+REFUSED = "failed to connect to livekit, retrying in 2s"
+
+
+def test_a_traceback_within_json_is_read_to_its_end() -> None:
+    crash = in_production("ERROR", TASK, said="openai.AuthenticationError: Error code: 401", at=NEW)
+    assert len(crash) > 4000
+    log = f"{in_production('INFO', 'registered worker', at=OLD)}\n{crash}"
+    signals = read_log(agent_lines(log), EVER, since=BETWEEN)
+    assert signals["log_crashed"] is True
+    assert signals["log_errors"] == [f"{TASK}: openai.AuthenticationError: Error code: 401"]
+    assert signals["log_codes"] == []
+    assert read_log(agent_lines(log), EVER, since=at(NEW) + 60)["log_crashed"] is False
+
+
+def test_a_key_error_within_json_names_a_variable_only_where_the_environment_was_asked() -> None:
+    asked = 'File "<frozen os>", line 679, in __getitem__\n'
+    for before, names in (("", []), (asked, ["USER_NAME"])):
+        line = in_production("ERROR", TASK, said=f"  {before}KeyError: 'USER_NAME'")
+        assert read_log([line], EVER)["log_missing_names"] == names
+
+
+def test_what_pydantic_misses_within_json() -> None:
+    said = f"ValidationError: 1 validation error for Settings\nopenai_api_key\n{REQUIRED}"
+    assert read_log([in_production("ERROR", TASK, said=said)], EVER)["log_missing_names"] == ["OPENAI_API_KEY"]
+
+
+def test_of_json_that_is_cut_off_both_ends_count() -> None:
+    crash = in_production("ERROR", TASK, said="ValueError: no", at=NEW)
+    rest = crash[30:]
+    assert line_time(rest) == at(NEW)
+    signals = read_log([in_production("INFO", "registered worker", at=OLD), rest], EVER, since=BETWEEN)
+    assert (signals["log_errors"][0][-60:], len(signals["log_errors"][0])) == (rest[-60:], 300)
+
+
+def test_json_that_is_too_long_is_searched_as_text() -> None:
+    line = in_production("ERROR", TASK, said="x" * 10_000_000, at=NEW)
+    signals = read_log([line], EVER)
+    assert (signals["log_crashed"], line_time(line)) == (True, at(NEW))
+    assert len(signals["log_errors"][0]) == 300
+
+
+@pytest.mark.parametrize(
+    ("level", "said", "error"),
+    [
+        ("WARNING", {}, False),
+        ("INFO", {"status": "ERROR"}, False),
+        ("critical", {}, True),
+        (40, {}, False),
+        (60, {}, True),
+        ("unheard-of", {}, False),
+        (None, {}, False),
+        (None, {"err": "TypeError: x"}, True),
+        ([{}], {}, False),
+        (float("nan"), {}, False),
+    ],
+)
+def test_a_line_in_json_is_an_error_by_its_level(level: Any, said: dict[str, Any], error: bool) -> None:
+    line = json.dumps({"level": level, "message": "it failed", **said})
+    assert bool(read_log([line], EVER)["log_errors"]) is error
+
+
+@pytest.mark.parametrize(
+    ("lines", "crashed"),
+    [
+        ([in_production("WARNING", REFUSED, said="ClientConnectorError: no")], False),
+        (["WARNING:agent:retrying Traceback (most recent call last): boom"], False),
+        (["INFO:agent:registered worker", "Traceback (most recent call last):", "KeyError: 'a'"], True),
+        ([in_production("ERROR", TASK)], True),
+        ([TASK], True),
+    ],
+)
+def test_what_is_only_warned_of_is_no_crash(lines: list[str], crashed: bool) -> None:
+    assert read_log(lines, EVER)["log_crashed"] is crashed
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["registered worker"], []),
+        (
+            ["received job request", "WARNING no answer was given inside the job_request_fnc"],
+            ["job_received", "rejected"],
+        ),
+        (["assignment for job AJ_1 timed out"] * 2, ["assignment_timeout"]),
+        ([in_production("ERROR", "error initializing process", said="TimeoutError")], ["pool_broken"]),
+        (["worker is at full capacity, marking as unavailable"], ["full"]),
+        (["worker is at full capacity", "worker is below capacity"], []),
+        (["worker is below capacity", "worker is at full capacity"], ["full"]),
+        (["process exited with non-zero exit code -9"], ["oom_killed"]),
+    ],
+)
+def test_what_a_log_tells_of_jobs_and_capacity(lines: list[str], said: list[str]) -> None:
+    assert read_log(lines, EVER)["log_said"] == said
+
+
+def test_what_was_told_of_jobs_long_ago_does_not_count() -> None:
+    lines = [in_production("ERROR", "error initializing process", at=OLD), in_production("INFO", "hello", at=NEW)]
+    assert read_log(lines, EVER, since=BETWEEN)["log_said"] == []
+
+
+UNAUTHORIZED = in_production("WARNING", REFUSED, error="401, message='Invalid response status'", retry_count=1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "failure"),
+    [
+        (["starting worker"], ""),
+        (["starting worker", UNAUTHORIZED], "credentials"),
+        (["starting worker", UNAUTHORIZED, "registered worker"], ""),
+        (["registered worker", UNAUTHORIZED], "credentials"),
+        ([UNAUTHORIZED, "starting worker"], ""),
+        (
+            ["starting worker", UNAUTHORIZED, in_production("ERROR", "worker failed", said="RuntimeError")],
+            "credentials",
+        ),
+        (
+            [in_production("WARNING", REFUSED, said="OSError: [Errno -2] Name or service not known", line=401)],
+            "dns",
+        ),
+        (
+            [
+                '{"level":40,"msg":"failed to connect to LiveKit server (ws://localhost:7880), retrying in 4 seconds: '
+                '(2/16)","error":"connect ECONNREFUSED 127.0.0.1:7880"}'
+            ],
+            "unreachable",
+        ),
+    ],
+)
+def test_why_the_newest_run_could_not_connect(lines: list[str], failure: str) -> None:
+    assert read_log(lines, EVER)["log_connect_failure"] == failure
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ([in_production("INFO", "registered worker", agent_name="a"), "received job request"], "a"),
+        ([in_production("INFO", "registered worker", agent_name=name) for name in ("a", "b")], "b"),
+        ([in_production("INFO", "registered worker", agent_name="")], ""),
+        (['{"level":30,"msg":"registered worker","id":"AW_1"}'], None),
+        ([in_production("INFO", "hello", agent_name="a")], None),
+        ([], None),
+    ],
+)
+def test_the_name_by_which_a_log_says_that_the_worker_registered(lines: list[str], name: str | None) -> None:
+    assert registered_name(lines) == name
+
+
+def with_log(recorded: Path, line: str) -> dict[str, Any]:
+    (recorded / "logs.stdout").write_text(line + "\n")
+    for name in ("logs.stderr", "logs.code"):
+        (recorded / name).unlink(missing_ok=True)
+    result: dict[str, Any] = gather(recorded)["signals"]
+    return result
+
+
+def test_the_log_names_the_agent_where_lk_does_not(recorded: Path) -> None:
+    line = in_production("INFO", "registered worker", agent_name="by-its-log")
+    assert with_log(recorded, line)["name"] == "by-its-log"
+    shutil.copytree(RECORDED / "2.18.2", recorded, dirs_exist_ok=True)
+    assert with_log(recorded, line)["name"] == "my-agent"
+    assert with_log(fail_status(recorded, "no answer"), line)["name"] == "by-its-log"
+
+
 def test_codes_and_errors_of_a_log() -> None:
     lines = [
         '{"level":50,"msg":"callback failed with status 401"}',
@@ -385,10 +592,30 @@ def test_times_of_lines() -> None:
     assert line_time("2026-02-06T22:39:00.500+01:00 received") == at("2026-02-06T21:39:00.5Z")
     assert line_time("2026-02-06 22:39:00,123 no zone") is None
     assert line_time("2026-99-99T22:39:00Z") is None
+    assert line_time('{"msg":"of 2024-01-01T00:00:00Z","time":"2026-02-06T22:39:00Z"}') == at("2026-02-06T22:39:00Z")
+    assert line_time('{"msg":"x","timestamp":"2026-02-06 22:39:00,123"}') is None
 
 
 @pytest.mark.parametrize(
-    "piece", ["A_", "missing ", "KeyError: '", "status ", "Error", "required: A_B, ", "\\", "\"'", '"path": ["A_B"],']
+    "piece",
+    [
+        "A_",
+        "missing ",
+        "KeyError: '",
+        "status ",
+        "Error",
+        "required: A_B, ",
+        "set A_B or ",
+        "A_B: [ ",
+        "\\",
+        "\"'",
+        '"path": ["A_B"],',
+        "failed to connect to livekit ",
+        '{"a":',
+        "[",
+        "1",
+    ],
 )
 def test_no_line_is_slow_or_raises(piece: str) -> None:
     read_log([(piece * 4000)[:4000]] * 50, EVER)
+    read_log([(piece * 10_000_000)[:10_000_000], '{"message":' + (piece * 100_000)[:200_000] + "}"], EVER)

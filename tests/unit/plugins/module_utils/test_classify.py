@@ -210,6 +210,8 @@ def test_nothing_wrong_but_not_proven_says_so():
         ([], False),
         ([NOT_PROBED, CLOCK_OFF], True),
         ([NOT_PROBED, CLOCK_OFF, edge_error("ERR_NGROK_3200", 404)], False),
+        ([NOT_PROBED, {"service": {"codes": ["P1001"]}}], True),
+        ([NOT_PROBED, {"service": {"codes": ["P1001"], "calls": None, "call_statuses": None}}], False),
     ],
 )
 def test_when_a_probe_would_help(changes, helps):

@@ -152,6 +152,7 @@ def test_a_person_waits_alone() -> None:
         "dispatch_names": ["voice"],
         "dispatch_deployments": [""],
         "jobs": 0,
+        "asked_at": rfc3339(NOW - 540),
         "credentials_accepted": True,
         "limit_reached": False,
         "server_clock_offset_ms": 3,
@@ -165,6 +166,8 @@ def test_a_person_waits_alone() -> None:
     [
         ([], False, None, "faulty"),
         ([{"type": "VIDEO", "source": "CAMERA", "muted": False}], False, None, "faulty"),
+        ([{**MICROPHONE, "source": "SCREEN_SHARE_AUDIO"}], False, None, "faulty"),
+        ([{**MICROPHONE, "muted": True}, {**MICROPHONE, "source": "SCREEN_SHARE_AUDIO"}], True, True, "faulty"),
         ([{**MICROPHONE, "muted": True}], True, True, "faulty"),
         ([{**MICROPHONE, "muted": True}, {**MICROPHONE, "source": "UNKNOWN"}], True, False, "healthy"),
     ],
@@ -260,6 +263,12 @@ def test_an_agent_without_audio(joined: float, state: str, audio: bool | None) -
     silent = {**someone(joined, "AGENT"), "attributes": {"lk.agent.state": state}}
     signals = look(room("r", someone(-540), agents=(silent,)))["signals"]
     assert (signals["agent_session"], signals["agent_audio"]) == (state, audio)
+
+
+def test_an_avatar_speaks_for_the_agent() -> None:
+    mute = {**someone(-530, "AGENT"), "identity": "agent-1"}
+    avatar = {**someone(-525, "AGENT", "ACTIVE", MICROPHONE), "attributes": {"lk.publish_on_behalf": "agent-1"}}
+    assert look(room("r", someone(-540), agents=(avatar, mute)))["signals"]["agent_audio"] is True
 
 
 def test_an_agent_with_audio() -> None:

@@ -342,6 +342,11 @@ def test_the_time_line_shows_the_agents_call_beside_our_refused_probe_as_the_age
             "it says nothing of the attempt.",
         ),
         (
+            entry("22:39:10", tool="curl", self=True),
+            "P2003 at 22:39:10 UTC, 10 s after the attempt, is of curl, which is no agent: "
+            "it says nothing of the attempt.",
+        ),
+        (
             entry("22:39:10", user=NOBODY, self=True),
             f"P2003 at 22:39:10 UTC, 10 s after the attempt, is of the synthetic user {NOBODY}: "
             "it says nothing of the attempt.",
@@ -350,6 +355,14 @@ def test_the_time_line_shows_the_agents_call_beside_our_refused_probe_as_the_age
 )
 def test_a_red_herring_is_named(item, told):
     assert correlate(with_entries(item), RUN)["red_herrings"] == [told]
+
+
+@pytest.mark.parametrize(("clock_time", "told"), [("22:39:10", True), ("22:48:10", False)])
+def test_that_a_tool_called_in_the_span_is_told_and_its_call_does_not_count(clock_time, told):
+    given = with_entries(entry(clock_time, tool="curl"), callbacks=1)
+    service = correlate(given, RUN)["evidence"]["service"]
+    assert service["signals"]["callbacks"] == 0
+    assert any("The calls of curl" in limit for limit in service["limits"]) is told
 
 
 def test_the_users_own_error_is_none():

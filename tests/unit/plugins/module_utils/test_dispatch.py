@@ -38,6 +38,17 @@ def test_one_who_has_not_proves_nothing(waited: float | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked_at", "waited"),
+    [("22:50:52", 8.0), ("22:49:30", 90.0), ("22:40:00", 120.0), ("22:52:00", 0.0), (None, 120.0)],
+)
+def test_who_asks_later_waits_from_then_on(asked_at: str | None, waited: float) -> None:
+    asked = asked_at and f"2026-02-06T{asked_at}.000Z"
+    signals = judge(waiting_since="2026-02-06T22:49:00.000Z", asked_at=asked)["signals"]
+    assert (signals["wait_s"], signals["asked_at"]) == (waited, asked)
+    assert signals["joined"] is (False if waited >= 90 else None)
+
+
+@pytest.mark.parametrize(
     ("dispatches", "jobs", "requested", "accepted"),
     [(0, 0, False, False), (2, 1, True, True), (None, None, None, None)],
 )

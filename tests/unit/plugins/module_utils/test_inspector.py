@@ -130,6 +130,16 @@ def test_other_calls_are_not(serve: Callable[..., Any], other: dict[str, Any]) -
     assert collect(serve(ngrok([other])).url)["signals"]["inspector_callbacks"] == 0
 
 
+def test_calls_of_tools_are_told_and_do_not_count(serve: Callable[..., Any]) -> None:
+    calls = [call(ATTEMPT_AT + 1, 401, User_Agent="curl/8.5.0"), call(ATTEMPT_AT + 3, 201, User_Agent="axios/1.7.9")]
+    early = call(ATTEMPT_AT - 300, 401, User_Agent="Wget/1.21")
+    record = collect(serve(ngrok([early, *calls])).url)
+    assert record["signals"]["inspector_statuses"] == [201]
+    assert record["limits"] == ["calls of curl in the attempt do not count as the agent's"]
+    told = [(event["what"].rsplit(": ", 1)[1], event["self"]) for event in record["events"]]
+    assert told == [("401, of Wget", False), ("401, of curl", False), ("201", False)]
+
+
 def test_calls_in_a_window_of_ours_are_not(serve: Callable[..., Any]) -> None:
     windows = [{"since": rfc3339(ATTEMPT_AT), "until": rfc3339(ATTEMPT_AT + 2), "what": "probe"}]
     record = collect(serve(ngrok([call(ATTEMPT_AT + 1)])).url, probes=windows)

@@ -291,6 +291,16 @@ def test_an_entry_of_this_boot_is_as_old_as_the_boot_and_not_as_its_stamp(journa
     assert oldest == pytest.approx(time.time() - 100, abs=10)
 
 
+@pytest.mark.parametrize("boot", ["6c3f0a9be52f4e0c8f1d7a4b2e915d30", None])
+def test_whether_the_journal_is_this_machines(journalctl: Journalctl, boot: str | None) -> None:
+    boot_id = Path("/proc/sys/kernel/random/boot_id")
+    if not boot_id.exists():
+        pytest.skip("needs Linux")
+    called = journalctl(line(_BOOT_ID=boot or boot_id.read_text().strip().replace("-", "")))
+    assert journal.is_of_this_boot(time.monotonic() + AMPLE_S) is (boot is None)
+    assert "--lines=1" in called.arguments[0]
+
+
 def test_an_entry_from_beyond_the_calendar_is_passed_over(journalctl: Journalctl) -> None:
     journalctl(line(at=1e13) + line(at=NOW - 9000))
     assert journal.oldest(time.monotonic() + AMPLE_S).items == [NOW - 9000]

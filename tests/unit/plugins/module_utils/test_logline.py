@@ -9,6 +9,8 @@ import pytest
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import logline
 
+USER = "7d3f1c52-0d8e-4c53-9a55-2f1f6f0c4b11"
+
 
 @pytest.mark.parametrize(
     ("text", "codes"),
@@ -23,12 +25,49 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import logline
         ("TypeError [ERR_INVALID_URL]: Invalid URL", ["ERR_INVALID_URL"]),
         ("SqliteError: database is locked SQLITE_BUSY", ["SQLITE_BUSY"]),
         ('SqliteError { extended_code: 13, message: Some("database or disk is full") }', ["SQLITE_FULL"]),
+        ('Prisma Client could not locate the Query Engine for runtime "linux-arm64"', ["PRISMA_ENGINE"]),
+        ("Error: ENOSPC: System limit for number of file watchers reached, watch '/srv'", []),
+        ("inotify_add_watch: No space left on device", []),
         ("EVERYTHING is EXCELLENT, P9 P20033 XP2003", []),
         ("", []),
     ],
 )
 def test_codes(text: str, codes: list[str]) -> None:
     assert logline.codes(text) == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("Foreign key constraint violated on the constraint: `Session_scenarioId_fkey`", ["P2003_ROW"]),
+        ("Foreign key constraint failed on the field: `UserSession_scenarioId_fkey (index)` (P2003)", ["P2003_ROW"]),
+        ("Foreign key constraint failed on the field: `scenario_id` (P2003)", ["P2003_ROW"]),
+        ("{ code: 'P2003', meta: { modelName: 'Session', constraint: 'Session_scenarioId_fkey' } }", ["P2003_ROW"]),
+        ("{ code: 'P2003', meta: { field_name: 'Session_scenarioId_fkey (index)' } }", ["P2003_ROW"]),
+        ("Foreign key constraint failed on the field: `Session_userId_fkey (index)` (P2003)", ["P2003"]),
+        ("Foreign key constraint failed on the field: `user_id_fkey` (P2003)", ["P2003"]),
+        ("Foreign key constraint failed on the field: `foreign key` (P2003)", ["P2003"]),
+        ("{ code: 'P2003', meta: { constraint: 'fk_rails_1f6f0c4b11' } }", ["P2003"]),
+        ("Unique constraint failed on the constraint: `Session_roomId_key` (P2002)", ["P2002"]),
+    ],
+)
+def test_a_foreign_key_to_something_else_than_a_user_has_a_code_of_its_own(text: str, codes: list[str]) -> None:
+    assert logline.codes(text) == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "user"),
+    [
+        ("[9d3e7b10-2c44-4f0e-8a51-77aa0c9d1f25] POST /api/internal/sessions 500 in 55ms", None),
+        ("[9d3e7b10-2c44-4f0e-8a51-77aa0c9d1f25] user 7D3F1C52-0D8E-4C53-9A55-2F1F6F0C4B11", USER),
+        (f"requestId=9D3E7B10-2C44-4F0E-8A51-77AA0C9D1F25 session of {USER}", USER),
+        (f"session of {USER} requestId=9d3e7b10-2c44-4f0e-8a51-77aa0c9d1f25", USER),
+        (f"reqId=a1 session of {USER}", USER),
+        ("reqId=a1 no session", None),
+    ],
+)
+def test_the_id_of_a_request_is_no_user(text: str, user: str | None) -> None:
+    assert logline.user(text) == user
 
 
 @pytest.mark.parametrize(
@@ -80,6 +119,44 @@ def test_statuses(text: str, status: int | None) -> None:
 )
 def test_the_request_that_a_line_names(text: str, request_named: tuple[str, str]) -> None:
     assert logline.request_of(text) == request_named
+
+
+@pytest.mark.parametrize(
+    ("text", "agent"),
+    [
+        ('10.0.0.5 - - [06/Feb/2026:23:39:10 +0100] "POST /a HTTP/1.1" 401 41 "-" "curl/8.5.0"', "curl/8.5.0"),
+        ('10.0.0.5 - - [06/Feb/2026:23:39:10 +0100] "POST /a HTTP/1.1" 401 - "http://x/" "node" "10.0.0.9"', "node"),
+        ('{"req":{"method":"POST","headers":{"host":"pi","user-agent":"HTTPie/3.2.4"}},"status":400}', "HTTPie/3.2.4"),
+        ('{"request":{"method":"POST","headers":{"User-Agent":["Wget/1.21"]}},"status":401}', "Wget/1.21"),
+        ('POST /a 401 in 7ms, said "curl" "curl/8"', ""),
+    ],
+)
+def test_the_program_that_called(text: str, agent: str) -> None:
+    assert logline.user_agent(text) == agent
+
+
+@pytest.mark.parametrize(
+    ("agent", "tool"),
+    [
+        ("curl/8.5.0", "curl"),
+        ("PostmanRuntime/7.43.0", "PostmanRuntime"),
+        ("HTTPie/3.2.4", "HTTPie"),
+        ("Uptime-Kuma/1.23.16", "Uptime-Kuma"),
+        ("Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)", "UptimeRobot"),
+        ("Better Stack Better Uptime Bot Mozilla/5.0", "Better Uptime"),
+        ("Mozilla/5.0 (compatible; CensysInspect/1.1; +https://about.censys.io/)", "CensysInspect"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/140.0.0.0 Safari/537.36", "a browser"),
+        *(
+            (library, "")
+            for library in (
+                "node", "undici", "axios/1.7.9", "python-requests/2.32.3", "python-httpx/0.28.1", "okhttp/4.12.0",
+                "Python/3.12 aiohttp/3.11.11", "Go-http-client/1.1", "my-curl-agent/1.0", "PycURL/7.45", "",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_tool_is_told_from_what_may_be_an_agent(agent: str, tool: str) -> None:
+    assert logline.tool(agent) == tool
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,7 @@ def test_a_secret_that_is_there_is_overwritten_only_where_none_is_missing(
 ) -> None:
     found = begin(diagnosed(changes))
     assert (found["cause"], found["verdict"]) == (cause, None)
-    assert found["plan"][0]["options"]["voiceops_secret_only_if_missing"] == only_if_missing
+    assert found["plan"][0]["options"]["update_secrets_only_if_missing"] == only_if_missing
 
 
 MOVED = {"tunnel": {"tunnel_urls": ["https://other.ngrok.io", "https://third.ngrok.io"], "tunnel_ports": [None, None]}}
@@ -323,3 +323,9 @@ def test_the_database_is_started_by_the_unit_that_the_inventory_names() -> None:
     (only,) = begin({"incident_id": "now", "evidence": records, **context, **classify(records, RULES, context)})["plan"]
     assert only["options"] == {"systemd_unit_name": "postgresql@15-main", "systemd_unit_state": "started"}
     assert only["command"] == "ssh -t pi-hub sudo systemctl restart postgresql@15-main"
+
+
+def test_no_remedy_sets_a_variable_of_the_operators() -> None:
+    options = [name for remedy in RULES.remedies.values() for name in remedy["options"]]
+    assert "update_secrets_only_if_missing" in options
+    assert [name for name in options if name.startswith("voiceops_")] == []

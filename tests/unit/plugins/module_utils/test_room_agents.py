@@ -21,7 +21,11 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.room_agents impor
 
 def agent(identity: str, name: str = "", state: str = "ACTIVE") -> dict[str, Any]:
     attributes = {"lk.agent.name": name} if name else {}
-    return {"identity": identity, "kind": "AGENT", "state": state, "attributes": attributes}
+    return {"identity": identity, "kind": "AGENT", "state": state, "attributes": attributes, "tracks": []}
+
+
+def avatar(of: str, state: str = "ACTIVE") -> dict[str, Any]:
+    return {**agent(f"face of {of}", state=state), "attributes": {"lk.publish_on_behalf": of}, "tracks": [{"of": of}]}
 
 
 def dispatch(name: str, *identities: str) -> dict[str, Any]:
@@ -50,6 +54,28 @@ def test_who_has_left_is_not_in_the_room() -> None:
     inside = [agent("here"), agent("left", state="DISCONNECTED"), {**agent("person"), "kind": "STANDARD"}]
     assert [each["identity"] for each in present(inside)] == ["here"]
     assert [each["identity"] for each in gone(inside)] == ["left"]
+
+
+def test_an_avatar_is_no_agent_and_lends_its_tracks_to_its_own() -> None:
+    inside = [avatar("a"), agent("a"), agent("b")]
+    assert [(each["identity"], each["tracks"]) for each in present(inside)] == [("a", [{"of": "a"}]), ("b", [])]
+
+
+@pytest.mark.parametrize(
+    ("inside", "left"),
+    [
+        ([avatar("a"), agent("b")], ["face of a"]),
+        ([avatar("a", "DISCONNECTED"), agent("a")], []),
+        ([avatar("a"), agent("a", state="DISCONNECTED")], ["a"]),
+    ],
+)
+def test_an_avatar_whose_agent_is_not_listed_tells_that_it_was(inside: list[dict[str, Any]], left: list[str]) -> None:
+    assert [each["identity"] for each in gone(inside)] == left
+
+
+@pytest.mark.parametrize(("name", "left"), [("quiz", []), ("voice", ["face of a"])])
+def test_whose_an_avatar_was_is_told_by_the_job_of_its_agent(name: str, left: list[str]) -> None:
+    assert [each["identity"] for each in ours([avatar("a")], "voice", [dispatch(name, "a")])] == left
 
 
 @pytest.mark.parametrize(

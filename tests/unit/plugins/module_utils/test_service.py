@@ -10,12 +10,13 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.module_utils import service_host
+from ansible_collections.voiceops.livekit.plugins.module_utils import journal, service_host, systemd
 from ansible_collections.voiceops.livekit.plugins.module_utils.journal import ENTRY_LIMIT
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import service
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import rfc3339, span
@@ -172,6 +173,7 @@ def test_a_failed_callback_is_a_fault(pi: Pi) -> None:
         "callback": True,
         "status": 500,
         "user": REAL,
+        "tool": "",
         "self": False,
     }
     assert [event["at"] for event in record["events"]][-2:] == [rfc3339(TRIED + 4), rfc3339(TRIED + 4.1)]
@@ -412,7 +414,8 @@ def test_of_the_units_environment_no_value_leaves_the_host(pi: Pi, tmp_path: Pat
 )
 def test_what_the_kernel_complains_of(pi: Pi, line: str, faults: list[str]) -> None:
     said = (TRIED, "Undervoltage detected! Out of memory: Killed process 1 (said by the service, not the kernel)")
-    pi(CONTROL, said, kernel=[(TRIED - 90000, "Undervoltage detected!"), (TRIED - 300, line)], ahead=7200)
+    kernel = [(TRIED - 90000, "Undervoltage detected!"), (TRIED - 300, line)]
+    pi(CONTROL, said, kernel=kernel, ahead=7200, ActiveEnterTimestamp=stamp(TRIED - 200 + 7200))
     signals = collect(clock=clock(7200))["signals"]
     assert (signals["kernel_faults"], signals["kernel_first"]) == (faults, line if faults else None)
 
@@ -432,8 +435,45 @@ def test_a_kernel_that_might_not_have_been_heard_is_not_silent(pi: Pi, host: dic
 def test_a_kernel_log_that_is_read_too_slowly_is_not_silent(pi: Pi) -> None:
     pi(CONTROL)
     frame = service._frame({"now": NOW, "attempt": ATTEMPT}, UNIT, "internal")
-    assert service_host.kernel_signals(frame, time.monotonic() + AMPLE_S)["kernel_faults"] == []
-    assert service_host.kernel_signals(frame, time.monotonic())["kernel_faults"] is None
+    asked: Future[systemd.Shown] = Future()
+    asked.set_result(systemd.Shown({}))
+    assert service_host.kernel_signals(frame, asked, time.monotonic() + AMPLE_S)["kernel_faults"] == []
+    assert service_host.kernel_signals(frame, asked, time.monotonic())["kernel_faults"] is None
+
+
+@pytest.mark.parametrize(
+    ("said", "unit", "counts"),
+    [
+        (-400, {"ActiveExitTimestamp": stamp(TRIED - 300), "ActiveEnterTimestamp": stamp(TRIED + 100)}, True),
+        (-430, {"ActiveExitTimestamp": stamp(TRIED - 300), "ActiveEnterTimestamp": stamp(TRIED + 100)}, False),
+        (110, {"ActiveExitTimestamp": stamp(TRIED - 300), "ActiveEnterTimestamp": stamp(TRIED + 100)}, False),
+        (110, {"ActiveExitTimestamp": stamp(TRIED - 300), "ActiveState": "failed"}, True),
+        (-150, {"ActiveEnterTimestamp": ""}, True),
+        (-190, {"ActiveEnterTimestamp": ""}, False),
+        # It booted 300 s before the attempt; after which boot it was down is not known.
+        (-400, {"ActiveEnterTimestamp": stamp(TRIED), "ActiveEnterTimestampMonotonic": "300000000"}, True),
+        (-430, {"ActiveEnterTimestamp": stamp(TRIED), "ActiveEnterTimestampMonotonic": "300000000"}, False),
+        (-170, {"ActiveEnterTimestamp": stamp(TRIED + 300), "ActiveEnterTimestampMonotonic": "100000000"}, True),
+    ],
+)
+def test_the_kernel_explains_only_the_downtime_that_it_complained_before(
+    pi: Pi, said: int, unit: dict[str, str], counts: bool
+) -> None:
+    pi(CONTROL, kernel=[(TRIED + said, "Undervoltage detected!")], **unit)
+    assert collect()["signals"]["kernel_faults"] == (["under_voltage"] if counts else [])
+
+
+def test_a_start_from_before_the_clock_was_set_proves_no_silence(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Pi without a clock of its own lost its power: by its stamp, the service ran when the user tried."""
+    pi(CONTROL, ActiveEnterTimestamp=stamp(TRIED - 300), ActiveEnterTimestampMonotonic="20000000")
+    assert collect()["signals"]["silence_counts"] is True
+    monkeypatch.setattr(journal, "is_of_this_boot", lambda deadline: True)
+    monkeypatch.setattr(systemd, "uptime", lambda: (500.0, 0.0))
+    record = collect()
+    signals = record["signals"]
+    assert signals["started_at"] == rfc3339(NOW + 3 - 480)
+    assert (signals["up_before_attempt"], signals["silence_counts"]) == (None, None)
+    assert any("clock was set" in limit for limit in record["limits"])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ TRIED = NOW - 660
 SPAN = TRIED - 62, TRIED + 120
 REAL, ZERO = "7d3f1c52-0d8e-4c53-9a55-2f1f6f0c4b11", "00000000-0000-0000-0000-000000000000"
 P2003 = "Invalid `prisma.session.create()`: Foreign key constraint violated (P2003)"
+PATH = "/api/internal/sessions"
+STACK = "    at async f (.next/server/app/api/internal/sessions/route.js:1:2201) {"
 FRAME = service_log.Frame("app", "internal", NOW - 600, NOW, *SPAN, 0.0, synthetic_users=[ZERO])
 
 
@@ -59,6 +61,19 @@ def test_a_synthetic_user_is_found_behind_other_ids() -> None:
     assert entry(TRIED, f"POST /api/internal/sessions 500 request={REAL} user={ZERO}")["self"] is True
 
 
+@pytest.mark.parametrize(("agent", "tool", "count"), [("curl/8.5.0", "curl", 0), ("node", "", 1)])
+def test_a_call_of_a_tool_is_told_and_is_not_the_agents(agent: str, tool: str, count: int) -> None:
+    logged = entry(TRIED + 1, f'10.0.0.5 - - [x] "POST /api/internal/sessions HTTP/1.1" 401 41 "-" "{agent}"')
+    found = service_log.summarise([logged], SPAN, [], [])
+    assert (logged["tool"], logged["self"], found["callbacks"], found["self_entries"]) == (tool, False, count, 0)
+    assert (found["codes"], found["other_codes"]) == ((["HTTP_401"], []) if count else ([], ["HTTP_401"]))
+
+
+def test_an_error_that_a_tool_met_on_another_route_is_an_error_all_the_same() -> None:
+    logged = entry(TRIED + 1, '10.0.0.5 - - [x] "GET /health HTTP/1.1" 500 41 "-" "curl/8.5.0"')
+    assert service_log.summarise([logged], SPAN, [], [])["codes"] == ["HTTP_500"]
+
+
 def test_of_many_entries_the_most_telling_are_kept_in_their_order() -> None:
     errors = [entry(TRIED + i / 1000, "Error: x") for i in range(300)]
     outside = [entry(TRIED + 400)]
@@ -74,17 +89,52 @@ def test_of_many_entries_the_most_telling_are_kept_in_their_order() -> None:
         ("POST /api/internal/sessions 201 in 87ms", True),
         ("POST /voice/api/internal/sessions 201 in 87ms", True),
         ("POST /internal/sessions 201 in 87ms", True),
-        ("internal session made", True),
+        ("[internal/sessions] session made", True),
+        ("internal session made", False),
+        ("Loaded 14 prompts from /opt/app/internal/prompts", False),
         ("GET /api/internal/sessions 405 in 2ms", False),
         ("POST /api/internal/health 500 in 2ms", False),
-        ("    at POST (/srv/app/api/internal/sessions/route.js:1:23) P2003", False),
+        ("    at POST (/srv/app/api/internal/sessions/route.js:1:23) P2003", None),
+        ("    at POST (/srv/app/api/leaderboard/route.js:1:23) P2003", False),
+        ("    at node:internal/process/task_queues:95:5", False),
     ],
 )
-def test_a_callback_is_a_post_to_the_callbacks_path(text: str, callback: bool) -> None:
-    frame = FRAME._replace(path="/api/internal/sessions")
+def test_a_callback_is_a_post_to_the_callbacks_path(text: str, callback: bool | None) -> None:
+    frame = FRAME._replace(path=PATH)
     understood = service_log.understand(Entry(TRIED, text, 3), frame)
-    assert understood is not None or not callback
+    assert understood is not None or callback is False
     assert (understood or {"callback": False})["callback"] is callback
+
+
+def test_a_pattern_of_words_that_are_not_in_the_path_stands_by_itself() -> None:
+    frame = FRAME._replace(path=PATH, pattern="session created")
+    understood = service_log.understand(Entry(TRIED, "session created for a trainee", 6), frame)
+    assert understood is not None
+    assert understood["callback"] is True
+
+
+@pytest.mark.parametrize(
+    ("lines", "callbacks"),
+    [
+        ([STACK], None),
+        ([STACK, "POST /api/internal/sessions 500 in 31ms"], 1),
+        ([f"no user {ZERO}", STACK], 0),
+        ([f"no user {REAL}", STACK], None),
+        (["    at f (/srv/app/api/leaderboard/route.js:1:9)"], 0),
+    ],
+)
+def test_what_fails_in_the_callbacks_route_may_be_a_call_that_left_no_line(
+    lines: list[str], callbacks: int | None
+) -> None:
+    frame = FRAME._replace(path=PATH)
+    read = (service_log.understand(Entry(TRIED, text, 6), frame) for text in lines)
+    assert service_log.summarise([item for item in read if item], SPAN, [], [ZERO])["callbacks"] == callbacks
+
+
+@pytest.mark.parametrize("mark", ["x-probe-id=", '"X-Probe-Id": "', "x_probe_id="])
+def test_a_call_with_the_header_of_our_probes_is_ours_and_names_no_user(mark: str) -> None:
+    ours = entry(TRIED, f"POST /api/internal/sessions 401 in 2ms {mark}{REAL}")
+    assert (ours["self"], ours["user"]) == (True, None)
 
 
 def test_only_a_callback_may_not_be_refused() -> None:

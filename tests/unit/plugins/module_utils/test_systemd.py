@@ -62,6 +62,42 @@ def test_nothing_is_known_of_a_unit_before_its_host_booted(since_boot: int | Non
 
 
 @pytest.mark.parametrize(
+    ("stamped", "asleep", "entered"),
+    [
+        (-500, 0, -500),
+        (-559, 0, -559),
+        (-561, 0, -500),
+        (-441, 0, -441),
+        (-439, 0, -500),
+        (-86400, 0, -500),
+        (-1500, 1000, -1500),
+        (-1570, 1000, -500),
+    ],
+)
+def test_what_was_stamped_before_the_clock_was_set_is_reckoned_from_the_boot(
+    stamped: int, asleep: int, entered: int
+) -> None:
+    """The host has been awake for 600 s, and the unit was entered 100 s after the boot, so 500 s ago at most."""
+    properties = {"ActiveEnterTimestamp": stamp(NOW + stamped), "ActiveEnterTimestampMonotonic": "100000000"}
+    shown = systemd.by_the_clock(systemd.Shown(properties), NOW, 600.0, asleep)
+    assert systemd.moment(shown.properties, "ActiveEnterTimestamp") == NOW + entered
+    assert ("clock was set" in shown.why) is (stamped != entered)
+
+
+def test_the_time_that_a_unit_was_left_is_reckoned_too() -> None:
+    properties = {"ActiveExitTimestamp": stamp(NOW - 86400), "ActiveExitTimestampMonotonic": "90000000"}
+    shown = systemd.by_the_clock(systemd.Shown(properties), NOW, 600.0, 0.0)
+    assert systemd.moment(shown.properties, "ActiveExitTimestamp") == NOW - 510
+
+
+@pytest.mark.parametrize("monotonic", [None, "0", ""])
+def test_a_time_that_systemd_did_not_count_stays(monotonic: str | None) -> None:
+    counted = {} if monotonic is None else {"ActiveEnterTimestampMonotonic": monotonic}
+    shown = systemd.Shown({"ActiveEnterTimestamp": stamp(NOW - 86400), **counted})
+    assert systemd.by_the_clock(shown, NOW, 600.0, 0.0) == shown
+
+
+@pytest.mark.parametrize(
     ("text", "at"),
     [
         ("Sat 2026-02-07 03:50:00 UTC", NOW),

@@ -13,7 +13,17 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.voiceops.livekit.plugins.modules import classify
 
-from ...evidence import ASLEEP, ATTEMPT, HEALTHY, NO_AGENT_CAME, NOT_PROBED, PERSON_WAITS, SETTINGS, evidence
+from ...evidence import (
+    ASLEEP,
+    ATTEMPT,
+    HEALTHY,
+    NO_AGENT_CAME,
+    NOT_PROBED,
+    PERSON_WAITS,
+    SETTINGS,
+    edge_error,
+    evidence,
+)
 
 RULES = str(Path(__file__).resolve().parents[4] / "roles" / "classify" / "files" / "rules")
 
@@ -55,6 +65,24 @@ def test_a_command_shows_the_name_of_a_setting_that_is_empty(run):
     asleep = evidence(ASLEEP, NO_AGENT_CAME, {"dispatch": {"agent_status_after": "Sleeping"}})
     result = run(evidence=asleep, settings={**SETTINGS, "agent_dir": ""})
     assert result["verdict"]["remedy"]["command"] == "cd <agent_dir> && lk agent deploy"
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        (edge_error("ERR_NGROK_3200", 404), "sudo systemctl start 'my ngrok'"),
+        (
+            {**edge_error("ERR_NGROK_8012", 502), "service": {"crash_looping": True, "active": False}},
+            "sudo systemctl reset-failed proto-trainer-next && sudo systemctl start proto-trainer-next",
+        ),
+    ],
+)
+def test_what_is_to_be_done_on_this_machine_is_typed_without_ssh(run, changes, command):
+    here = {"service_host": "localhost", "tunnel_host": "localhost", "tunnel_unit": "my ngrok"}
+    result = run(evidence=evidence(changes), settings={**SETTINGS, **here})
+    assert result["verdict"]["remedy"]["command"] == command
+    result = run(evidence=evidence(changes), settings=SETTINGS)
+    assert result["verdict"]["remedy"]["command"].startswith("ssh -t ")
 
 
 def test_check_mode_gives_the_same(run):

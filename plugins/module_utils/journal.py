@@ -27,6 +27,8 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.process import Pr
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clean, clip
 
 T = TypeVar("T")
+# What is stamped further off than that was stamped before somebody set the clock.
+CLOCK_SET_S = 60.0
 
 # Of a longer line, only both its ends are kept: the message may hide the time of an entry behind it.
 LINE_HEAD = 64 * 1024
@@ -226,8 +228,20 @@ def _is_of_this_boot(fields: Mapping[str, Any]) -> bool:
 
 def is_of_this_boot(deadline: float) -> bool:
     """Say whether the newest entry is of this kernel's boot: only then do its systemd and this process count alike."""
-    with contextlib.closing(_journalctl(["--lines=1", "--output-fields=PRIORITY"], deadline, _End())) as lines:
-        return any(_is_of_this_boot(_fields(line)) for line in lines)
+    return _is_of_this_boot(_newest([], deadline))
+
+
+def is_stamped_rightly(before: float, deadline: float) -> bool:
+    """Say whether the newest entry until C(before) was stamped by a clock that was right by then, as it is now."""
+    fields = _newest([f"--until=@{before:.0f}"], deadline)
+    at = _seconds(fields.get("__REALTIME_TIMESTAMP"))
+    return at is not None and _is_of_this_boot(fields) and abs(_reckoned(fields, at) - at) <= CLOCK_SET_S
+
+
+def _newest(which: list[str], deadline: float) -> dict[str, Any]:
+    arguments = [*which, "--lines=1", "--output-fields=PRIORITY"]
+    with contextlib.closing(_journalctl(arguments, deadline, _End())) as lines:
+        return next(map(_fields, lines), {})
 
 
 def suppressed(unit: str, since: float, until: float, deadline: float) -> Reading[int]:

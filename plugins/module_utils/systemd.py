@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.journal import environment
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal import CLOCK_SET_S, environment
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time
@@ -31,8 +31,6 @@ PROPERTIES = (
     "Environment",
     "EnvironmentFiles",
 )
-# What is stamped further off than that was stamped before somebody set the clock.
-_CLOCK_SET_S = 60.0
 _CLOCK_SET = "this host's clock was set since the service was started or stopped, so its log may bear other times"
 _TIMESTAMP = re.compile(r"(?:[A-Z][a-z]{2} )?(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,6})?) UTC")
 
@@ -80,7 +78,7 @@ def by_the_clock(shown: Shown, now: float, monotonic: float, asleep: float) -> S
         if stamped is None or since_boot is None:
             continue
         at = now - (monotonic - since_boot)
-        if not at - asleep - _CLOCK_SET_S <= stamped <= at + _CLOCK_SET_S:
+        if not at - asleep - CLOCK_SET_S <= stamped <= at + CLOCK_SET_S:
             reckoned[name] = f"@{at:.6f}"
     return Shown({**shown.properties, **reckoned}, _CLOCK_SET) if reckoned else shown
 

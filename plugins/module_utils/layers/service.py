@@ -105,7 +105,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     frame = _frame(options, unit, pattern)
     deadline -= _RESERVE_S
     with ThreadPoolExecutor(max_workers=4) as pool:
-        asked = pool.submit(_ask, unit, deadline)
+        asked = pool.submit(_ask, unit, frame, deadline)
         synchronized = pool.submit(systemd.ntp_synchronized, deadline)
         host = pool.submit(_host_signals, asked, options, frame, deadline)
         kernel = pool.submit(service_host.kernel_signals, frame, asked, deadline)
@@ -126,7 +126,7 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     signals["crash_looping"] = _crash_looping(signals, entries)
     full = service_disk.full_folders(shown.properties)
     signals["disk_full"] = _disk_full(entries, frame, full)
-    # What was logged before the clock was set bears another time than it happened at.
+    # What was logged before the clock was set, as perhaps at the attempt, bears another time than it happened at.
     signals["silence_counts"] = None if shown.why else silence_counts(signals)
     host_window = [
         f"--{name} @{at + frame.offset:.0f}" for name, at in (("since", frame.since), ("until", frame.until))
@@ -143,11 +143,15 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
     return {**result, "entries": most_telling(entries, (frame.start, frame.end))}
 
 
-def _ask(unit: str, deadline: float) -> systemd.Shown:
+def _ask(unit: str, frame: Frame, deadline: float) -> systemd.Shown:
     shown = systemd.show(unit, deadline)
     if not shown.properties or not journal.is_of_this_boot(deadline):
         return shown
-    return systemd.by_the_clock(shown, time.time(), *systemd.uptime())
+    reckoned = systemd.by_the_clock(shown, time.time(), *systemd.uptime())
+    if reckoned.why and journal.is_stamped_rightly(frame.start + frame.offset, deadline):
+        # The clock was set before the attempt, whose entries bear their times.
+        return reckoned._replace(why="")
+    return reckoned
 
 
 def _frame(options: Mapping[str, Any], unit: str, pattern: str) -> Frame:

@@ -301,6 +301,22 @@ def test_whether_the_journal_is_this_machines(journalctl: Journalctl, boot: str 
     assert "--lines=1" in called.arguments[0]
 
 
+@pytest.mark.parametrize(("stamped_off_s", "rightly"), [(0, True), (40, True), (-604_800, False), (3600, False)])
+def test_whether_the_clock_was_set_by_then(journalctl: Journalctl, stamped_off_s: float, rightly: bool) -> None:
+    boot_id = Path("/proc/sys/kernel/random/boot_id")
+    if not boot_id.exists():
+        pytest.skip("needs Linux")
+    stamps = {
+        "_BOOT_ID": boot_id.read_text().strip().replace("-", ""),
+        "__MONOTONIC_TIMESTAMP": str(round((time.monotonic() - 100) * 1e6)),
+    }
+    called = journalctl(line(at=time.time() - 100 + stamped_off_s, **stamps))
+    assert journal.is_stamped_rightly(1234.0, time.monotonic() + AMPLE_S) is rightly
+    assert "--until=@1234" in called.arguments[0]
+    journalctl(line(at=time.time() - 100, **{**stamps, "_BOOT_ID": "6c3f0a9be52f4e0c8f1d7a4b2e915d30"}))
+    assert not journal.is_stamped_rightly(1234.0, time.monotonic() + AMPLE_S)
+
+
 def test_an_entry_from_beyond_the_calendar_is_passed_over(journalctl: Journalctl) -> None:
     journalctl(line(at=1e13) + line(at=NOW - 9000))
     assert journal.oldest(time.monotonic() + AMPLE_S).items == [NOW - 9000]

@@ -476,6 +476,24 @@ def test_a_start_from_before_the_clock_was_set_proves_no_silence(pi: Pi, monkeyp
     assert any("clock was set" in limit for limit in record["limits"])
 
 
+@pytest.mark.parametrize("set_by_then", [True, False])
+def test_a_clock_that_was_set_long_before_the_attempt_leaves_silence_as_it_is(
+    pi: Pi, monkeypatch: pytest.MonkeyPatch, set_by_then: bool
+) -> None:
+    pi(CONTROL, ActiveEnterTimestamp=stamp(TRIED - 90000), ActiveEnterTimestampMonotonic="20000000")
+    asked_before = []
+    monkeypatch.setattr(journal, "is_of_this_boot", lambda deadline: True)
+    monkeypatch.setattr(systemd, "uptime", lambda: (5000.0, 0.0))
+    monkeypatch.setattr(
+        journal, "is_stamped_rightly", lambda before, deadline: asked_before.append(before) or set_by_then
+    )
+    record = collect()
+    assert record["signals"]["started_at"] == rfc3339(NOW + 3 - 4980)
+    assert record["signals"]["silence_counts"] is (True if set_by_then else None)
+    assert any("clock was set" in limit for limit in record["limits"]) is not set_by_then
+    assert asked_before == [pytest.approx(TRIED, abs=120)]
+
+
 @pytest.mark.parametrize(
     ("script", "free"),
     [

@@ -28,6 +28,7 @@ from typing import Any
 
 from livekit import api
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.dispatch import from_waiting_room
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import resolve_attempt
 from ansible_collections.voiceops.livekit.plugins.modules.classify import judge
@@ -334,8 +335,12 @@ class Real:
         return collect_one("client", self.options(name, now=time.time(), attempt=None), time.monotonic() + FAR_S)
 
     def await_waiting(self, name: str) -> None:
-        """Wait until a person has been alone for so long that it counts as in vain."""
-        until(lambda: (self.client(name)["signals"]["waiting_seconds"] or 0.0) >= DEADLINE_S, "a person waits")
+        """Wait until a person has waited for what was asked for so long that it counts as in vain."""
+
+        def waited() -> float:
+            return float(from_waiting_room(self.client(name), DEADLINE_S)["signals"]["wait_s"] or 0.0)
+
+        until(lambda: waited() >= DEADLINE_S, "a person waits")
 
     def diagnosed(self, name: str, **more: Any) -> dict[str, Any]:
         """What the playbook would make of how things are now: the evidence of client and worker, and the verdict.

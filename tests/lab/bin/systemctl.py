@@ -72,6 +72,7 @@ def missing(name: str) -> Properties:
         "ActiveEnterTimestamp": None,
         "ActiveEnterTimestampMonotonic": 0,
         "ActiveExitTimestamp": None,
+        "ActiveExitTimestampMonotonic": 0,
         "LoadError": f'org.freedesktop.systemd1.NoSuchUnit "Unit {name} not found."',
     }
 

@@ -145,10 +145,13 @@ def collect(options: dict[str, Any], deadline: float) -> Record:
 
 def _ask(unit: str, frame: Frame, deadline: float) -> systemd.Shown:
     shown = systemd.show(unit, deadline)
-    if not shown.properties or not journal.is_of_this_boot(deadline):
+    if not shown.properties or not hasattr(time, "CLOCK_BOOTTIME"):
         return shown
     reckoned = systemd.by_the_clock(shown, time.time(), *systemd.uptime())
-    if reckoned.why and journal.is_stamped_rightly(frame.start + frame.offset, deadline):
+    # The journal is asked only where the times differ.
+    if not reckoned.why or not journal.is_of_this_boot(deadline):
+        return shown
+    if journal.is_stamped_rightly(frame.start + frame.offset, deadline):
         # The clock was set before the attempt, whose entries bear their times.
         return reckoned._replace(why="")
     return reckoned

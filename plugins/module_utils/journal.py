@@ -13,16 +13,13 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import re
-import selectors
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal_stream import End, environment, stream
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clean, clip
 
@@ -30,12 +27,8 @@ T = TypeVar("T")
 # What is stamped further off than that was stamped before somebody set the clock.
 CLOCK_SET_S = 60.0
 
-# Of a longer line, only both its ends are kept: the message may hide the time of an entry behind it.
-LINE_HEAD = 64 * 1024
-LINE_TAIL = 4 * 1024
 TEXT_LIMIT = 16 * 1024
 ENTRY_LIMIT = 2000
-_STDERR_LIMIT = 8 * 1024
 _LATEST = 253402300799.0  # the end of the year 9999
 
 MESSAGE_DROPPED = "a596d6fe7bfa4994828e72309e95d61e"
@@ -82,20 +75,6 @@ class Reading(Generic[T]):
     """Why it is not complete, or not readable."""
 
 
-@dataclass
-class _End:
-    """How a program ended; C(returncode) is None if we ended it."""
-
-    returncode: int | None = None
-    stderr: str = ""
-    timed_out: bool = False
-
-
-def environment() -> dict[str, str]:
-    """Give the environment in which systemd's programs speak plain English, UTC, and to no terminal."""
-    return {**os.environ, "LC_ALL": "C", "TZ": "UTC", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "NO_COLOR": "1"}
-
-
 def can_grep(deadline: float) -> bool:
     """Say whether this journalctl filters by --grep: its version names the PCRE2 that it was built with."""
     try:
@@ -137,8 +116,8 @@ def _read(
 ) -> Reading[T]:
     wanted = re.compile(query.pattern)
     reading: Reading[T] = Reading()
-    end = _End()
-    with contextlib.closing(_journalctl(arguments, deadline, end)) as lines:
+    end = End()
+    with contextlib.closing(stream(arguments, deadline, end)) as lines:
         for line in lines:
             entry = parse_entry(line)
             if entry is None or not query.since <= entry.at <= query.until or not wanted.search(entry.text):
@@ -153,7 +132,7 @@ def _read(
     return reading
 
 
-def _conclude(reading: Reading[T], end: _End) -> None:
+def _conclude(reading: Reading[T], end: End) -> None:
     """Judge by how journalctl ended whether the journal was readable, and read to the end."""
     if any(hint in end.stderr for hint in _HINTS):
         reading.readable, reading.why = False, "this user may not read the system's journal"
@@ -180,8 +159,8 @@ def oldest(deadline: float) -> Reading[float]:
     if not access.readable:
         return access
     reading: Reading[float] = Reading()
-    end = _End()
-    with contextlib.closing(_journalctl(["--output-fields=PRIORITY"], deadline, end)) as lines:
+    end = End()
+    with contextlib.closing(stream(["--output-fields=PRIORITY"], deadline, end)) as lines:
         for line in lines:
             fields = _fields(line)
             at = _seconds(fields.get("__REALTIME_TIMESTAMP"))
@@ -200,11 +179,11 @@ def _access(deadline: float) -> Reading[float]:
     journalctl hints at that in a format for people alone, never beside JSON.
     """
     reading: Reading[float] = Reading()
-    end = _End()
+    end = End()
     try:
         command = ["journalctl", "--no-pager", "--output=short", "--lines=1"]
         result = run(command, deadline=deadline, env=environment())
-        end = _End(result.returncode, result.stderr, result.timed_out)
+        end = End(result.returncode, result.stderr, result.timed_out)
     except ProgramError as exc:
         end.returncode, end.stderr = 127, str(exc)
     _conclude(reading, end)
@@ -240,14 +219,14 @@ def is_stamped_rightly(before: float, deadline: float) -> bool:
 
 def _newest(which: list[str], deadline: float) -> dict[str, Any]:
     arguments = [*which, "--lines=1", "--output-fields=PRIORITY"]
-    with contextlib.closing(_journalctl(arguments, deadline, _End())) as lines:
+    with contextlib.closing(stream(arguments, deadline, End())) as lines:
         return next(map(_fields, lines), {})
 
 
 def suppressed(unit: str, since: float, until: float, deadline: float) -> Reading[int]:
     """Count the messages of C(unit) that journald dropped for coming too fast: one item per notice."""
     reading: Reading[int] = Reading()
-    end = _End()
+    end = End()
     arguments = [
         "--output-fields=MESSAGE,N_DROPPED",
         f"--since=@{max(0, math.floor(since))}",
@@ -255,7 +234,7 @@ def suppressed(unit: str, since: float, until: float, deadline: float) -> Readin
         f"MESSAGE_ID={MESSAGE_DROPPED}",
     ]
     name = unit[: -len(".service")] if unit.endswith(".service") else unit
-    with contextlib.closing(_journalctl(arguments, deadline, end)) as lines:
+    with contextlib.closing(stream(arguments, deadline, end)) as lines:
         for line in lines:
             fields = _fields(line)
             text = _text(fields.get("MESSAGE"))
@@ -320,87 +299,3 @@ def _text(message: object) -> str:
     # Half of a surrogate pair is legal in JSON, but nowhere after it.
     whole = str(message)[:TEXT_LIMIT].encode("utf-8", "replace").decode("utf-8")
     return " ".join(clean(whole).split())
-
-
-def _journalctl(arguments: Sequence[str], deadline: float, end: _End) -> Generator[bytes, None, None]:
-    """Yield the lines that journalctl writes as JSON, long ones without their middle; say in C(end) how it ended.
-
-    Closing the generator ends journalctl.
-    """
-    try:
-        process = subprocess.Popen(
-            ["journalctl", "--no-pager", "--output=json", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-            start_new_session=True,
-            bufsize=0,
-        )
-    except OSError as exc:
-        missing = isinstance(exc, FileNotFoundError)
-        end.returncode, end.stderr = 127, "no such program: journalctl" if missing else f"journalctl: {exc}"
-        return
-    try:
-        yield from _lines(process, deadline, end)
-        if not end.timed_out:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                end.returncode = process.wait(max(0.0, deadline - time.monotonic()))
-    finally:
-        _end_process(process)
-
-
-def _lines(process: subprocess.Popen[bytes], deadline: float, end: _End) -> Iterator[bytes]:
-    line = _Line()
-    with selectors.DefaultSelector() as selector:
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                selector.register(pipe, selectors.EVENT_READ)
-        while selector.get_map():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                end.timed_out = True
-                return
-            ready = [key for key, _events in selector.select(left)]
-            # What is wrong comes first: whoever is content with one line would miss it.
-            for key in sorted(ready, key=lambda key: key.fileobj is not process.stderr):
-                chunk = os.read(key.fd, 64 * 1024)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-                elif key.fileobj is process.stderr:
-                    end.stderr = (end.stderr + chunk.decode("utf-8", "replace"))[:_STDERR_LIMIT]
-                else:
-                    yield from line.feed(chunk)
-
-
-class _Line:
-    """Cuts a stream of bytes into lines, and keeps only both ends of one that is too long."""
-
-    def __init__(self) -> None:
-        self._head = b""
-        self._tail = b""
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        *ended, rest = chunk.split(b"\n")
-        for part in ended:
-            self._add(part)
-            yield self._head + self._tail
-            self._head = self._tail = b""
-        self._add(rest)
-
-    def _add(self, part: bytes) -> None:
-        room = LINE_HEAD - len(self._head)
-        self._head += part[:room]
-        self._tail = (self._tail + part[room:])[-LINE_TAIL:]
-
-
-def _end_process(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-        # One that hangs in the kernel cannot be helped.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1)
-    for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()

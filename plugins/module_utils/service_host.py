@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import journal, systemd
 from ansible_collections.voiceops.livekit.plugins.module_utils.http_request import USER_AGENT
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal_stream import environment
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.service_files import merged, of_systemd
@@ -167,7 +168,7 @@ def sudo_signals(unit: str, deadline: float) -> dict[str, Any]:
     """
     argv = ["sudo", "-n", "-ll", "systemctl", "start", unit]
     try:
-        result = run(argv, deadline=min(deadline, time.monotonic() + _SUDO_S), env=journal.environment())
+        result = run(argv, deadline=min(deadline, time.monotonic() + _SUDO_S), env=environment())
     except ProgramError:
         return {"sudo_without_password": None}
     wanted = result.returncode != 0 and _PASSWORD_WANTED.search(result.stderr)

@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.journal import CLOCK_SET_S, environment
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal import CLOCK_SET_S
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal_stream import environment
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, run
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import parse_time

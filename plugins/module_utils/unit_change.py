@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.journal import environment
+from ansible_collections.voiceops.livekit.plugins.module_utils.journal_stream import environment
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, Result, run
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.systemd import show

@@ -13,9 +13,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import agent_api, lk, process
+from ansible_collections.voiceops.livekit.plugins.module_utils.agent_log import agent_lines
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record
 
 LK, API = "lk", "api"
+# How many times as long lk may be quiet after its own first words, since it asks LiveKit for the log only then.
+_UNTIL_FIRST = 3
 # The signal of a layer which is known as soon as LiveKit told of it.
 TOLD_BY = {"secrets": "listed", "agent": "found", "agent_after": "found"}
 
@@ -43,13 +46,15 @@ def logs(
     """Read the log until it is quiet for C(quiet_s); lk also ends at C(until). Raises LkError if it cannot be read."""
     if session.api_url:
         return agent_api.logs(session, deadline, quiet_s=quiet_s, limit_bytes=limit_bytes)
-    return lk.call(
-        session,
-        ["logs"],
-        deadline,
-        limit_bytes=limit_bytes,
-        stop_when=lambda output, quiet: bool(until and until in output) or (bool(output) and quiet > quiet_s),
-    )
+
+    def is_over(output: bytearray, quiet: float) -> bool:
+        if until and until in output:
+            return True
+        if not output or quiet <= quiet_s:
+            return False
+        return quiet > _UNTIL_FIRST * quiet_s or bool(agent_lines(output.decode("utf-8", "replace")))
+
+    return lk.call(session, ["logs"], deadline, limit_bytes=limit_bytes, stop_when=is_over)
 
 
 def act(session: lk.Session, arguments: list[str], deadline: float) -> process.Result:

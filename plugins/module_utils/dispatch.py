@@ -282,19 +282,25 @@ def _watch(api: Api, watch: Watch, dispatch: Mapping[str, Any], seconds: float, 
         watch.gone = all(room["name"] != watch.room for room in api.rooms(time.monotonic() + CLEAN_UP_S))
         if watch.gone:
             watch.limits.insert(0, "the probe's room was gone before its time")
-    ready_by = time.monotonic() + READY_S * scale
     listener = None
     if watch.listened and watch.joined_after_s is not None:
         listener = Listener(*api.way_in(watch.room, IDENTITY))
     try:
-        while not watch.complete() and time.monotonic() < ready_by:
-            time.sleep(pause)
-            look(api, watch, began)
-            _note_hearing(watch, listener, began)
+        watch_until_complete(api, watch, listener, began, scale)
     finally:
         if listener:
             listener.close()
     look_at_dispatches(api, watch)
+
+
+def watch_until_complete(api: Api, watch: Watch, listener: Listener | None, began: float, scale: float) -> None:
+    """Look on until nothing more is to be seen, or the time for it is over; a last look is made after that."""
+    ready_by, late = time.monotonic() + READY_S * scale, False
+    while not watch.complete() and not late:
+        late = time.monotonic() >= ready_by
+        time.sleep(max(SHORTEST_POLL_S, POLL_S * scale))
+        look(api, watch, began)
+        _note_hearing(watch, listener, began)
 
 
 def _note_hearing(watch: Watch, listener: Listener | None, began: float) -> None:

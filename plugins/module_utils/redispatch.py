@@ -16,7 +16,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, room_agents
-from ansible_collections.voiceops.livekit.plugins.module_utils.layers.client import Room, is_person, is_waiting, since
+from ansible_collections.voiceops.livekit.plugins.module_utils.layers.client import (
+    Room,
+    is_fixture,
+    is_person,
+    is_waiting,
+    since,
+)
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record
 from ansible_collections.voiceops.livekit.plugins.module_utils.room_dispatches import EARLIER_S, ENDED
@@ -73,10 +79,15 @@ def _waiting(api: Api, options: Mapping[str, Any]) -> tuple[str, float] | None:
     if options.get("room"):
         names = [name for name in names if name == options["room"]]
     synthetic = [str(user) for user in options.get("synthetic_users") or [] if user]
+    now = time.time() + (api.clock_offset_ms or 0) / 1000
+
+    def may_wait(item: Mapping[str, Any]) -> bool:
+        return is_person(item, synthetic) and (bool(options.get("room")) or not is_fixture(item, now))
+
     rooms: list[Room] = [
         {
             "name": name,
-            "people": [item for item in inside if is_person(item, synthetic)],
+            "people": [item for item in inside if may_wait(item)],
             "agents": room_agents.present(inside),
         }
         for name, inside in api.participants(names, end).items()
@@ -114,10 +125,7 @@ def _ask_and_watch(api: Api, options: Mapping[str, Any], room: str, deadline_s: 
     watch.requested = True
     while not look(api, watch, began) and time.monotonic() < began + deadline_s:
         time.sleep(pause)
-    ready_by = time.monotonic() + dispatch.READY_S * scale
-    while not watch.complete() and time.monotonic() < ready_by:
-        time.sleep(pause)
-        look(api, watch, began)
+    dispatch.watch_until_complete(api, watch, None, began, scale)
     _look_at_ours(api, watch, ours)
     joined = watch.joined(deadline_s)
     signals = dispatch.all_signals(

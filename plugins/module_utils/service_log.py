@@ -21,7 +21,7 @@ _CONTROL_REACH_S = 30 * 86400.0
 # The User-Agent of our own calls, and the header that they have beside it.
 _OUR_MARK = re.compile(r"voiceops\.livekit/|\bx[-_]probe[-_]id\b", re.I)
 # The lines of one error are logged within this time of each other.
-_ONE_ERROR_S = 0.5
+_ONE_ERROR_S = 1.0
 # A probe with a wrong key is followed by one with the right key and an invalid body within this time.
 _ONE_PROBE_S = 2.0
 _STRANGERS = (
@@ -213,7 +213,7 @@ def mark(
     """Return the entries with C(self) true of those that our probes or synthetic users caused; once true, it stays.
 
     A service that prints an error over several lines makes an entry of each, and names the user in one of them: the
-    errors within half a second of a synthetic user are theirs, unless another user is named there too.
+    errors within a second of a synthetic user are theirs, unless another user is named there too.
     """
     marked = [{**item, "self": _is_ours(item, probes, synthetic_users)} for item in entries]
     synthetic = {user.lower() for user in synthetic_users}

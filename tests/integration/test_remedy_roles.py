@@ -78,7 +78,10 @@ def waiting(**room: Any) -> dict[str, Any]:
 
 
 def test_the_agent_is_asked_for_where_a_person_waits_and_only_once(lab, scenario, play_role):
-    running = lab(scenario("waits", **waiting()))
+    parts = waiting()
+    screen = {"identity": "screen", "joined_at": "-3d"}
+    parts["cloud"]["rooms"].append({"name": "lobby", "created_at": "-3d", "participants": [screen]})
+    running = lab(scenario("waits", **parts))
 
     play, predicted = play_role(running, "redispatch", "localhost", "--check")
     assert play.returncode == 0, play.output

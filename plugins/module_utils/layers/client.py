@@ -65,6 +65,7 @@ _MARGIN_S = 0.5
 # Getting connected and publishing a microphone takes a browser some seconds; only later is their absence a finding.
 SETTLED_AFTER_S = 20.0
 TOGETHER_S = 60.0
+LONGEST_WAIT_S = 86400.0
 # LiveKit takes no token whose times are off by more, so that the clock of who made it is not.
 TOKEN_CLOCK_S = 60.0
 _REPEAT = "lk room list && lk room participants list ROOM && lk dispatch list ROOM"
@@ -141,7 +142,19 @@ def _rooms(api: Api, options: Mapping[str, Any], deadline: float, limits: list[s
     error = _clock_error(api.clock_offset_ms)
     if error:
         limits.append(f"LiveKit's clock is off by {error:+.0f} s, which its times were corrected by")
-    return [_shifted(room, -error) for room in rooms]
+    rooms = [_shifted(room, -error) for room in rooms]
+    return [_of_today(room, options, limits) for room in rooms]
+
+
+def _of_today(room: Room, options: Mapping[str, Any], limits: list[str]) -> Room:
+    """The room without those who are in it for longer than anybody waits, unless it is the operator's or an agent's."""
+    if room["agents"] or room["name"] == options.get("room"):
+        return room
+    now = float(options.get("now") or time.time())
+    people = [person for person in room["people"] if not is_fixture(person, now)]
+    if len(people) < len(room["people"]):
+        limits.append(f"who has been in {room['name']} for more than a day is not taken for a person who waits")
+    return {**room, "people": people}
 
 
 def _clock_error(offset_ms: int | None) -> float:
@@ -172,6 +185,11 @@ def is_person(participant: Mapping[str, Any], synthetic: list[str]) -> bool:
         and participant["state"] in ("JOINING", "JOINED", "ACTIVE")
         and not any(user in participant["identity"] for user in synthetic)
     )
+
+
+def is_fixture(person: Mapping[str, Any], now: float) -> bool:
+    """Whether someone has been in a room for longer than a person waits, such as a screen on a wall, or a bot."""
+    return bool(0 < person["joined_at"] < now - LONGEST_WAIT_S)
 
 
 def is_waiting(room: Room) -> bool:

@@ -101,7 +101,7 @@ class Pi:
         login = lab_journal.from_unit("user@1000.service", "Reached target default.target - Main User Target.")
         return [{**self._clock.stamp(self._scenario["attempt"]["at"]), **login, "SYSLOG_IDENTIFIER": "systemd"}]
 
-    def _journalctl(self, arguments: Sequence[str], deadline: float, end: Any) -> Iterator[bytes]:
+    def _stream(self, arguments: Sequence[str], deadline: float, end: Any) -> Iterator[bytes]:
         try:
             done = self.run(["journalctl", "--no-pager", "--output=json", *arguments])
         except process.ProgramError as exc:
@@ -123,7 +123,7 @@ class Pi:
             mock.patch.object(systemd, "run", self.run),
             mock.patch.object(journal, "run", self.run),
             mock.patch.object(service_host, "run", self.run),
-            mock.patch.object(journal, "_journalctl", self._journalctl),
+            mock.patch.object(journal, "stream", self._stream),
             mock.patch.object(service, "time", clock),
         ):
             yield

@@ -38,10 +38,11 @@ from lab.state import LabState, Scenario
 RULES = Path(__file__).resolve().parents[2] / "roles/classify/files/rules"
 # What the exchange with a Pi is uncertain by in the lab.
 UNCERTAINTY_MS = 200
-# A part that hangs is given up after so many seconds, and judged to hang after half of them.
-DEADLINE_S = 1.0
+DEADLINE_S = 30.0
+# Where something hangs, it is given up after so many seconds, and judged to hang after half of them.
+HUNG_S = 2.0
 # The collectors that may start lk keep more than that back for its end.
-AGENT_DEADLINE_S = 10.0
+AGENT_HUNG_S = 10.0
 # Looks at the probe's room are far apart: the time between them costs nothing, the looks do.
 POLL_S = 5.0
 # What OpenSSH says of a host that sleeps, and of one that lets nobody in.
@@ -186,11 +187,19 @@ class World:
     def _collect(self, layer: str, run: dict[str, Any], clock: dict[str, float] | None = None) -> Record:
         own = clock or {"offset_ms": 0.0, "uncertainty_ms": 0.0}
         options = {**self._options(), **run, "now": run["started_at"], "clock": own}
-        edge = mock.patch.object(tunnel, "PATIENCE_S", DEADLINE_S / 2)
-        port = mock.patch.object(service_host, "_ANSWER_S", DEADLINE_S / 2)
+        seconds = self._patience(layer)
+        edge = mock.patch.object(tunnel, "PATIENCE_S", seconds / 2)
+        port = mock.patch.object(service_host, "_ANSWER_S", seconds / 2)
         with edge, port, mock.patch.object(process, "run", self._program):
-            seconds = AGENT_DEADLINE_S if layer in agent_via.TOLD_BY else DEADLINE_S
             return collect_one(layer, options, time.monotonic() + seconds)
+
+    def _patience(self, layer: str) -> float:
+        """How many seconds a collector has: many, so that a machine that is busy finds the same, but where it hangs."""
+        cloud = self.scenario["cloud"]
+        faults = [fault for each in (cloud, *cloud["then"]) for fault in each["faults"].values()]
+        if not any(fault["hangs"] for fault in faults) and self.scenario["api"]["state"] != "hung":
+            return DEADLINE_S
+        return AGENT_HUNG_S if layer in agent_via.TOLD_BY else HUNG_S
 
     def _options(self) -> dict[str, Any]:
         defaults = {name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}

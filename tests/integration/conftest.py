@@ -30,7 +30,7 @@ from lab.scenario import SCENARIOS
 from .real_running import Real, Unit
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAYBOOK_TIMEOUT_S = 180
+PLAYBOOK_TIMEOUT_S = 900
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +101,7 @@ def lab_command(*arguments: str | Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -136,7 +136,7 @@ async def start(lk: Lk, where: Path, variables: dict[str, str], *arguments: str)
 
 
 async def finish(process: asyncio.subprocess.Process) -> Done:
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), 180)
     assert process.returncode is not None
     return Done(process.returncode, out.decode(), err.decode())
 

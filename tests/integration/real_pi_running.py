@@ -63,7 +63,7 @@ class RealLab:
         body = json.dumps({"type": "free_practice", "userId": user}).encode()
         request = urllib.request.Request(url, data=body, headers=headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -91,7 +91,7 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def until(reached: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
+def until(reached: Callable[[], Any], what: str, seconds: float = 120.0) -> None:
     """Wait until something is so; fail with C(what) it is if that takes too long."""
     deadline = time.monotonic() + seconds
     while not reached():

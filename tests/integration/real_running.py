@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -43,18 +44,22 @@ WORKER, SERVER = "livekit-agent", "livekit-server"
 EXAMPLE, FAULTY = ROOT / "docs/examples/agent.py", HERE / "real_faulty_agent.py"
 REGISTERED = "registered worker"
 LIFE = ("starting worker", REGISTERED)
-FAR_S = 60.0
+FAR_S = 180.0
 # Nothing that is started here outlives this, also if the tests are killed.
-LIFE_S = 900
+LIFE_S = 7200
+_HELD: list[socket.socket] = []
 DEADLINE_S = 7.0
 """After so many seconds alone a person counts as waiting in vain; a job is listed after five."""
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    """Choose a port for a server that may take it over late: nobody else is given it until the tests end."""
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind(("127.0.0.1", 0))
+    _HELD.append(taken)
+    port: int = taken.getsockname()[1]
+    return port
 
 
 def until(ask: Callable[[], Any], what: str, seconds: float = FAR_S) -> Any:
@@ -177,6 +182,11 @@ class Host:
         died = f"{unit}.service: Main process exited, code=killed, status=9/KILL"
         self.note(from_manager(unit, died, "98e322203f7a4ed290d09fe03c09fe15"))
 
+    def settle(self) -> None:
+        """Wait until all that was logged so far can be read."""
+        with self._lock:
+            self._store.settle()
+
     def close(self) -> None:
         for _unit, running in self._running:
             running.kill()
@@ -279,7 +289,7 @@ class Real:
     @contextlib.contextmanager
     def worker(self, name: str, program: Path, **env: str) -> Iterator[Unit]:
         """A worker on a host of its own until the block ends; it is not waited for until it is registered."""
-        host = self.hosts[name] = Host(self._folder / name)
+        host = self.hosts[name] = Host(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder)))
         self._health[name] = free_port()
         known = {
             "LIVEKIT_URL": self.url,
@@ -302,7 +312,7 @@ class Real:
 
     def worker_says(self, name: str) -> dict[str, Any]:
         """What the worker's own HTTP server tells of it."""
-        with urllib.request.urlopen(f"{self.worker_url(name)}/worker", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.worker_url(name)}/worker", timeout=30) as answer:
             told: dict[str, Any] = json.load(answer)
             return told
 
@@ -354,6 +364,7 @@ class Real:
             clock = {"offset_ms": 0.0, "uncertainty_ms": 0.0}
             given = self.options(name, now=now, attempt=attempt, clock=clock, worker_unit=WORKER)
             given["worker_url"] = self.worker_url(name)
+            self.hosts[name].settle()
             with path_first(self.hosts[name].bin):
                 records["worker"] = collect_one("worker", given, time.monotonic() + FAR_S)
         return judge(

@@ -55,7 +55,7 @@ def test_a_restart_that_nothing_shows_is_told_to_be_livekits_word(tmp_path):
 
 
 def test_new_containers_are_waited_for(tmp_path):
-    done = change(tmp_path, "restarted", agent={**SLEEPS, "start_delay": 1.0})
+    done = change(tmp_path, "restarted", agent={**SLEEPS, "start_delay": 3.0})
     assert (done.result["observed"], done.result["after"]["status"]) == ("running", "Running")
     assert done.result["steps"][-1]["took_s"] >= 1.0
 
@@ -70,7 +70,7 @@ def test_an_agent_that_crashes_after_its_restart_is_no_success(tmp_path, lk):
 
 
 def test_an_agent_that_does_not_come_back_in_time_is_told_with_its_last_status(tmp_path):
-    done = change(tmp_path, "restarted", agent={**SLEEPS, "start_delay": 600.0}, deadline=4.0)
+    done = change(tmp_path, "restarted", agent={**SLEEPS, "start_delay": 600.0}, deadline=12.0)
     assert (done.result["failed"], done.result["reason"]) == (True, "late")
     assert "LiveKit says Scheduling" in done.result["msg"]
 
@@ -147,7 +147,7 @@ def test_a_network_that_is_gone_in_the_middle_and_comes_back_is_waited_out(tmp_p
 
 def test_a_network_that_does_not_come_back_ends_late_with_the_reason(tmp_path):
     faults = {"ListAgents": {**AWAY, "after": 1}}
-    done = change(tmp_path, "restarted", agent=SLEEPS, cloud={"faults": faults}, deadline=4.0)
+    done = change(tmp_path, "restarted", agent=SLEEPS, cloud={"faults": faults}, deadline=12.0)
     assert (done.result["failed"], done.result["reason"], done.result["changed"]) == (True, "late", True)
     assert "the last look failed: lk failed with exit code 1: unable to list agents: no response" in done.result["msg"]
 
@@ -168,7 +168,7 @@ def test_too_many_calls_at_the_act_itself_are_told_and_nothing_is_claimed(tmp_pa
 @old_and_real
 def test_an_lk_that_hangs_is_ended_at_the_deadline(tmp_path, lk):
     faults = {"RestartAgent": {"hangs": True}}
-    done = change(tmp_path, "restarted", agent=SLEEPS, cloud={"faults": faults}, deadline=4.0, by=lk)
+    done = change(tmp_path, "restarted", agent=SLEEPS, cloud={"faults": faults}, deadline=12.0, by=lk)
     assert (done.result["failed"], done.result["reason"]) == (True, "timeout")
     assert "lk gave no answer in time" in done.result["msg"]
 

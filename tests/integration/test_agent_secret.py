@@ -155,7 +155,7 @@ def test_what_lk_cannot_take_is_refused_without_showing_it(tmp_path, name, value
 
 
 def test_an_lk_that_hangs_is_ended_at_the_deadline(tmp_path):
-    done = set_secret(tmp_path, "A", "x", cloud={"faults": {"UpdateAgentSecrets": {"hangs": True}}}, deadline=4.0)
+    done = set_secret(tmp_path, "A", "x", cloud={"faults": {"UpdateAgentSecrets": {"hangs": True}}}, deadline=12.0)
     assert (done.result["failed"], done.result["reason"]) == (True, "timeout")
     assert ["agent", "update-secrets"] in [words[:2] for words in done.calls]
     assert AGENT in done.calls[-1]

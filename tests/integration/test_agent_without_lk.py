@@ -29,7 +29,7 @@ OF_AN_OLD_LK = {
     "named-agent-old-lk-running",
     "named-agent-old-lk-sleeping",
 }
-QUICK = {"voiceops_agent_settle": 1, "voiceops_dispatch_deadline": 3, "voiceops_dispatch_cold_start": 1.2}
+QUICK = {"voiceops_agent_settle": 1, "voiceops_dispatch_deadline": 3, "voiceops_dispatch_cold_start": 2.9}
 BY_API = ("-e", "voiceops_agent_via=api")
 BY_LK = ("-e", "voiceops_agent_via=lk")
 # What tells of the way alone, and is not to be the same.

@@ -40,7 +40,7 @@ def play(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=400,
+        timeout=1500,
         check=False,
     )
 

@@ -70,7 +70,7 @@ def test_a_healthy_system_is_tried_once_and_then_looked_at(lab: Callable[[Any], 
     first = canary(running)
     assert first.returncode == 0, first.output
     assert handed_on(first) == {"voiceops_canary": "healthy", "voiceops_canary_failing": []}
-    assert "an agent joined after 0." in told(first)
+    assert "an agent joined after " in told(first)
     second = canary(running)
     assert second.returncode == 0, second.output
     assert told(second).startswith(
@@ -307,8 +307,9 @@ def test_a_bad_duration_is_named_and_nothing_is_kept(lab: Callable[[Any], Lab], 
 def begin(running: Lab, artifacts: Path) -> subprocess.Popen[bytes]:
     """Start a canary, and return once its state says that a probe is about to be made."""
     command = [Path(sys.executable).with_name("ansible-playbook"), "-i", ROOT / "inventory" / "lab"]
+    given = json.dumps({"voiceops_artifacts": str(artifacts), "voiceops_dispatch_deadline": 120})
     started = subprocess.Popen(
-        [*command, ROOT / "playbooks" / "canary.yml", "-e", json.dumps({"voiceops_artifacts": str(artifacts)})],
+        [*command, ROOT / "playbooks" / "canary.yml", "-e", given],
         cwd=ROOT,
         env={**os.environ, "VOICEOPS_LAB_DIR": str(running.directory)},
         stdin=subprocess.DEVNULL,
@@ -316,7 +317,7 @@ def begin(running: Lab, artifacts: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not any('"started"' in path.read_text(encoding="utf-8") for path in artifacts.glob("state/*.canary.json")):
         assert time.monotonic() < end, "the probe did not begin"
         assert started.poll() is None, "the run ended before it began"

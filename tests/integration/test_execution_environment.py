@@ -65,7 +65,7 @@ def test_ansible_builder_lists_it() -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     ).stdout
     listed = yaml.safe_load(told)

@@ -33,7 +33,7 @@ def gate(artifacts: Path, **given: Any) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     return done.returncode, done.stdout
@@ -122,7 +122,7 @@ def test_an_incident_is_looked_for_where_a_diagnosis_writes_it(
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks/collections")}
     command = [*PLAY[:-1], playbook, "-e", json.dumps({"voiceops_incident_id": name})]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == OPEN, done.stdout
 

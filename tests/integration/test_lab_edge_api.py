@@ -63,7 +63,7 @@ def play(folder: Path, more: str, act):
             if scenario["edge"]["inspector"]:
                 port = await daemon.serve(inspector.make_app(scenario, state), stack)
                 state.urls["inspector"] = f"http://127.0.0.1:{port}"
-            client = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+            client = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
             return await act(Parts(state, log, client))
 
     return asyncio.run(run())

@@ -131,15 +131,15 @@ def test_a_waiting_person_is_seen_and_ours_are_not(play: Play) -> None:
     assert (signals["sessions"], signals["waiting"], signals["served"]) == (2, 1, 1)
     assert (signals["room"], signals["dispatch_names"], signals["jobs"]) == ("r1", ["voice"], 0)
     assert (signals["microphone_published"], signals["microphone_muted"]) == (True, False)
-    assert signals["waiting_seconds"] == pytest.approx(540, abs=1)
-    assert abs(signals["server_clock_offset_ms"]) <= 1500
+    assert signals["waiting_seconds"] == pytest.approx(540, abs=10)
+    assert abs(signals["server_clock_offset_ms"]) <= 5000
 
 
 def test_a_server_clock_that_is_off_is_corrected(play: Play) -> None:
     rooms = [{"name": "r1", "created_at": "-9m", "participants": [person()]}]
     result = gather(play({"rooms": rooms, "clock_offset": 300}))
-    assert result["signals"]["server_clock_offset_ms"] == pytest.approx(300_000, abs=1500)
-    assert result["signals"]["waiting_seconds"] == pytest.approx(540, abs=3)
+    assert result["signals"]["server_clock_offset_ms"] == pytest.approx(300_000, abs=5000)
+    assert result["signals"]["waiting_seconds"] == pytest.approx(540, abs=10)
     assert any("clock is off by +300 s" in limit for limit in result["limits"])
 
 
@@ -238,25 +238,25 @@ def test_an_awake_agent_joins_and_all_is_cleaned_up(play: Play) -> None:
 
 
 def test_a_cold_start_is_told_by_a_second_room(play: Play) -> None:
-    options = play({"agent": ASLEEP}, agent_name="voice")
-    result = probe(options, 9, cold_start_s=0.7)
+    options = play({"agent": {**ASLEEP, "wake_delay": 4}}, agent_name="voice")
+    result = probe(options, 9, cold_start_s=3)
     signals = result["signals"]
     assert result["state"] == "faulty"
-    assert signals["joined_after_s"] > 0.7 > signals["retry_joined_after_s"]
+    assert signals["joined_after_s"] > 3 > signals["retry_joined_after_s"]
     assert room_names(options) == []
 
 
 def test_an_agent_that_does_not_wake(play: Play) -> None:
     options = play({"agent": {**ASLEEP, "wakes": False}}, agent_name="voice")
-    result = probe(options, 1.5)
+    result = probe(options, 4)
     signals = result["signals"]
     assert (result["state"], signals["joined"], signals["accepted"], signals["path"]) == ("faulty", False, False, None)
-    assert signals["wait_s"] >= 1.5
+    assert signals["wait_s"] >= 4
     assert (signals["ready"], signals["agent_state"], signals["cleaned_up"]) == (None, None, True)
 
 
 def test_a_job_that_is_accepted_and_never_joins(play: Play) -> None:
-    signals = probe(play({"agent": {**AWAKE, "wakes": "never-joins"}}, agent_name="voice"), 1.5)["signals"]
+    signals = probe(play({"agent": {**AWAKE, "wakes": "never-joins"}}, agent_name="voice"), 4)["signals"]
     assert (signals["joined"], signals["accepted"], signals["path"]) == (False, True, 1)
 
 
@@ -276,7 +276,7 @@ def test_a_lost_dispatch_is_told_by_the_second_way(play: Play, monkeypatch: pyte
 def test_an_outage_while_watching_is_no_proof_of_absence(play: Play) -> None:
     faults = {"ListParticipants": {"status": 503, "code": "unavailable", "msg": "oops"}}
     options = play({"agent": {**AWAKE, "wakes": False}, "faults": faults}, agent_name="voice")
-    result = probe(options, 0.5)
+    result = probe(options, 3)
     signals = result["signals"]
     assert (result["state"], signals["ran"], signals["joined"]) == ("unknown", False, None)
     assert "oops" in signals["why_not"]
@@ -299,13 +299,13 @@ def test_a_room_that_vanishes_is_no_proof_of_absence(play: Play, monkeypatch: py
             self.delete_room(name, deadline)
 
     monkeypatch.setattr(dispatch, "Api", Vanishing)
-    signals = probe(play({"agent": {**AWAKE, "wakes": False}}, agent_name="voice"), 0.5)["signals"]
+    signals = probe(play({"agent": {**AWAKE, "wakes": False}}, agent_name="voice"), 3)["signals"]
     assert (signals["joined"], signals["cleaned_up"]) == (None, True)
     assert "gone before its time" in signals["why_not"]
 
 
 def test_refused_credentials_break_off_the_probe(play: Play) -> None:
-    signals = probe(play({"credentials": "refused"}), 1.5)["signals"]
+    signals = probe(play({"credentials": "refused"}), 4)["signals"]
     assert (signals["ran"], signals["source"], signals["joined"]) == (False, "none", None)
     assert "voiceops_livekit_api_secret" in signals["why_not"]
 
@@ -339,7 +339,7 @@ def run_module(**arguments: Any) -> dict[str, Any]:
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     result: dict[str, Any] = json.load(io.StringIO(done.stdout))

@@ -67,7 +67,7 @@ def run(suite: str, inventory: Path, *more: str) -> tuple[set[str], dict[str, st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert report.exists(), done.stdout

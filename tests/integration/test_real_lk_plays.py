@@ -25,7 +25,7 @@ from .repairing import APPROVED, ASLEEP, DORMANT, acts, remediation, repair
 able = pytest.mark.parametrize(
     "lk", [lk for lk in REAL if numbers(lk.version) >= MERGES_SINCE and lk.version != "2.13.0"], ids=str
 )
-QUICK = {"voiceops_agent_settle": 1, "voiceops_dispatch_deadline": 3, "voiceops_dispatch_cold_start": 1.2}
+QUICK = {"voiceops_agent_settle": 1, "voiceops_dispatch_deadline": 3, "voiceops_dispatch_cold_start": 2.9}
 
 
 @pytest.fixture

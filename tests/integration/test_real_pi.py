@@ -104,7 +104,7 @@ def test_ssh_that_is_killed_while_the_journal_is_read_is_an_unreachable_host_and
     pi.run("chmod 755 /usr/local/bin/journalctl")
 
     def kill() -> None:
-        until(lambda: pi.run("ls /tmp/reading", check=False), "the journal is read")
+        until(lambda: pi.run("ls /tmp/reading", check=False), "the journal is read", 300)
         pi.run("systemctl kill --signal=KILL user-1000.slice")
 
     killer = threading.Thread(target=kill)

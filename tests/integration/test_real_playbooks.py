@@ -77,7 +77,7 @@ def test_a_room_that_asks_for_another_name_is_diagnosed(real: Real, voice: str, 
 def test_the_proof_goes_up_to_a_sound_that_was_heard(real: Real, voice: str, agent_python: Path, run: Run) -> None:
     real.callbacks.taken.clear()
     play = run(
-        "verify.yml", voice, controller=agent_python, voiceops_dispatch_listen=True, voiceops_dispatch_deadline=30
+        "verify.yml", voice, controller=agent_python, voiceops_dispatch_listen=True, voiceops_dispatch_deadline=90
     )
     assert play.returncode == 0, play.output
     (line,) = (line for line in play.output.splitlines() if "VERIFIED" in line)
@@ -87,7 +87,7 @@ def test_the_proof_goes_up_to_a_sound_that_was_heard(real: Real, voice: str, age
 
 
 def test_who_cannot_listen_says_so_and_proves_the_rest(real: Real, voice: str, run: Run) -> None:
-    play = run("verify.yml", voice, voiceops_dispatch_listen=True, voiceops_dispatch_deadline=30)
+    play = run("verify.yml", voice, voiceops_dispatch_listen=True, voiceops_dispatch_deadline=90)
     assert play.returncode == 0, play.output
     (line,) = (line for line in play.output.splitlines() if "VERIFIED" in line)
     assert "audible" in line

@@ -153,7 +153,7 @@ def test_a_person_who_is_served_by_then_is_not_cut_off(
 
 
 def test_a_verification_that_flaps_is_no_proof(lab: Callable[[Any], Lab], scenario: Callable[..., Path]) -> None:
-    slow = {"wake_delay": 3.5, "deployments": [{"status": "Sleeping", "replicas": 0}]}
+    slow = {"wake_delay": 5.2, "deployments": [{"status": "Sleeping", "replicas": 0}]}
     gone = {"CreateRoom": {"status": 503, "code": "unavailable", "msg": "no response from servers"}}
     running = lab(scenario("flaps", **DOWN, cloud={"agent": slow, "then": [{"at_room": 2, "faults": gone}]}))
 
@@ -183,8 +183,10 @@ def test_a_remedy_that_is_refused_is_told_with_what_to_do(
 def begin(lab: Lab, play_dir: Path) -> subprocess.Popen[bytes]:
     """Start a repair, and return once its record says that it is about to act."""
     command = [Path(sys.executable).with_name("ansible-playbook"), "-i", ROOT / "inventory" / "lab"]
+    # Its lock is held for as long as the unit's start hangs.
+    given = json.dumps({"voiceops_artifacts": str(play_dir), "systemd_unit_deadline": 280})
     started = subprocess.Popen(
-        [*command, ROOT / "playbooks" / "remediate.yml", "-e", json.dumps({"voiceops_artifacts": str(play_dir)})],
+        [*command, ROOT / "playbooks" / "remediate.yml", "-e", given],
         cwd=ROOT,
         env={**os.environ, "VOICEOPS_LAB_DIR": str(lab.directory)},
         stdin=subprocess.DEVNULL,
@@ -192,7 +194,7 @@ def begin(lab: Lab, play_dir: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     record = play_dir / "latest" / "incident.json"
     while not record.exists() or '"outcome": "started"' not in record.read_text(encoding="utf-8"):
         assert time.monotonic() < end, "the repair did not begin"
@@ -225,7 +227,8 @@ def test_two_at_once_and_one_that_is_killed(lab: Callable[[Any], Lab], scenario:
     assert "600 s must pass before the next" in told(third)
 
     units = running.directory / "pi" / "units.json"
-    units.write_text(units.read_text(encoding="utf-8").replace('"hangs"', "true"), encoding="utf-8")
+    units.with_suffix(".new").write_text(units.read_text(encoding="utf-8").replace('"hangs"', "true"), encoding="utf-8")
+    units.with_suffix(".new").replace(units)  # in one step, since the lab's API looks at it all the time
     fourth = repair(running, "-e", "voiceops_repair_cooldown=0s")
     assert remediation(fourth)["verdict"] == "repaired", fourth.output
     assert [entry["outcome"] for entry in ledger(fourth)] == ["started", "helped"]
@@ -317,7 +320,7 @@ def test_bad_input_is_named_and_nothing_is_done(
 @pytest.mark.parametrize(
     ("cloud", "line", "states"),
     [
-        ({}, "VERIFIED: accepted 0.1 s, joined 0.", {"fault": 0, "inconclusive": 0}),
+        ({}, "VERIFIED: accepted 0.1 s, joined ", {"fault": 0, "inconclusive": 0}),
         ({"agent": DORMANT}, "NOT VERIFIED: no agent joined within 6 s", {"fault": 2, "inconclusive": 0}),
         (
             {"credentials": "refused"},

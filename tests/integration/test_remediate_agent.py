@@ -16,7 +16,7 @@ from .conftest import Lab
 from .repairing import APPROVED, ASLEEP, DORMANT, acts, ledger, remediation, repair, state, told
 
 STALE = {**DORMANT, "restart_helps": False}
-QUICK = {"voiceops_agent_settle": 1, "voiceops_dispatch_deadline": 3, "voiceops_dispatch_cold_start": 1.2}
+QUICK = {"voiceops_agent_settle": 1, "voiceops_dispatch_deadline": 3, "voiceops_dispatch_cold_start": 2.9}
 VERSION = "20260204101112"
 
 

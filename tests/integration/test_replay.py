@@ -23,7 +23,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.incident import w
 from lab.scenario import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 # Loaded by every Python of a run: whoever wants a connection is noted, and gets none.
 NO_NETWORK = """
 import os, socket

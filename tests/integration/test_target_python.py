@@ -29,7 +29,7 @@ def run(script: str, *path: Path) -> str:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, f"{python}: {done.stderr}"

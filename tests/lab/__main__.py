@@ -22,7 +22,7 @@ from lab.scenario import SCENARIOS, ScenarioError, load, path_of
 
 TESTS = Path(__file__).resolve().parent.parent
 DIRECTORY = TESTS.parent / ".lab"
-UP_DEADLINE = 30.0
+UP_DEADLINE = 120.0
 DOWN_DEADLINE = 10.0
 
 
@@ -62,7 +62,7 @@ def _pid(directory: Path) -> int | None:
 def _session(leader: int) -> list[int]:
     """Give the processes of the session that C(leader) led, if it is gone itself; zombies are gone."""
     command = ["ps", "-A", "-o", "stat=,pid="]
-    listed = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     pids = [int(pid) for stat, pid in map(str.split, listed.splitlines()) if not stat.startswith("Z")]
     if leader in pids:
         return []
@@ -74,6 +74,14 @@ def _session(leader: int) -> list[int]:
     return found
 
 
+def _end(pid: int, how: signal.Signals) -> bool:
+    """Send a signal; say whether there still was such a process."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, how)
+        return True
+    return False
+
+
 def down(directory: Path) -> bool:
     """End the lab in C(directory) and whatever a crashed one left; say whether anything was running.
 
@@ -83,15 +91,13 @@ def down(directory: Path) -> bool:
     if pid is None:
         return False
     if ran:
-        os.kill(pid, signal.SIGTERM)
+        _end(pid, signal.SIGTERM)
         if not _wait(lambda: not _running(directory), DOWN_DEADLINE):
-            os.kill(pid, signal.SIGKILL)
+            _end(pid, signal.SIGKILL)
             if not _wait(lambda: not _running(directory), DOWN_DEADLINE):
                 raise LabError(f"process {pid} does not end")
     for orphan in _session(pid):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(orphan, signal.SIGKILL)
-            ran = True
+        ran = _end(orphan, signal.SIGKILL) or ran
     for name in ("lab.json", "pid"):
         (directory / name).unlink(missing_ok=True)
     return ran

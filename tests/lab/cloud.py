@@ -132,7 +132,7 @@ class Cloud:
         headers = {KEY_HEADER: self._state.service_key, "User-Agent": "node"}
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5), headers=headers) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), headers=headers) as session,
                 session.post(url, json={"type": "free_practice", "userId": self._user}),
             ):
                 pass

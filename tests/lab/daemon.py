@@ -168,7 +168,7 @@ def variables(scenario: Scenario, directory: Path, state: LabState, ports: dict[
         "voiceops_deadline": 20,
         "voiceops_dispatch_probe": "auto",
         "voiceops_dispatch_deadline": 6,
-        "voiceops_dispatch_cold_start": 2.5,
+        "voiceops_dispatch_cold_start": 4.5,
         **({"voiceops_client_token": client_token(scenario, state)} if scenario["client"]["token"] else {}),
         **scenario["variables"],
     }

@@ -36,6 +36,9 @@ Hint: You are currently not seeing messages from other users and the system.
       Pass -q to turn off this notice."""
 QUIET = ("-q", "--quiet", "-o json", "--output=json", "-o cat", "--output=cat")
 
+# How long the writer of journal files may be behind.
+SETTLE_S = 30.0
+
 Entry = dict[str, str]
 
 
@@ -166,6 +169,9 @@ class Store(Protocol):
     def write(self, entry: Entry) -> None:
         """Append one entry; it is readable at once, or some milliseconds later."""
 
+    def settle(self) -> None:
+        """Wait until all that was written is readable."""
+
     def close(self) -> None:
         """End what was started to write it."""
 
@@ -176,6 +182,7 @@ class JournalFile:
     def __init__(self, directory: Path, remote: str, journalctl: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.command = [journalctl, f"--directory={directory}"]
+        self._directory, self._written = directory, 0
         self._writer = subprocess.Popen(
             [remote, f"--output={directory / 'pi.journal'}", "-"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -185,13 +192,20 @@ class JournalFile:
         stream = self._stdin()
         stream.write(exported(entry))
         stream.flush()
+        self._written += 1
+
+    def settle(self) -> None:
+        """Wait until the writer counts all entries in its files' headers, at most for C(SETTLE_S)."""
+        end = time.monotonic() + SETTLE_S
+        while sum(map(_entries_in, self._directory.glob("*.journal"))) < self._written and time.monotonic() < end:
+            time.sleep(0.005)
 
     def close(self) -> None:
         """End the writer, which then marks the file as cleanly closed."""
         with contextlib.suppress(OSError):
             self._stdin().close()
         try:
-            self._writer.wait(timeout=5)
+            self._writer.wait(timeout=SETTLE_S)
         except subprocess.TimeoutExpired:
             self._writer.kill()
             self._writer.wait()
@@ -199,6 +213,14 @@ class JournalFile:
     def _stdin(self) -> IO[bytes]:
         assert self._writer.stdin is not None
         return self._writer.stdin
+
+
+def _entries_in(path: Path) -> int:
+    """Read how many entries a journal file has from its header (n_entries in systemd's Journal File Format)."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # it may be renamed now
+        file.seek(152)
+        return int.from_bytes(file.read(8), "little")
+    return 0
 
 
 class JournalLines:
@@ -217,6 +239,9 @@ class JournalLines:
         cursor = f"s={MACHINE_ID};i={self._count:x};b={BOOT_ID};t={int(entry['__REALTIME_TIMESTAMP']):x}"
         self._file.write(json.dumps({"__CURSOR": cursor, **entry}) + "\n")
         self._file.flush()
+
+    def settle(self) -> None:
+        """Nothing is to be waited for."""
 
     def close(self) -> None:
         """Close the file."""
@@ -241,12 +266,14 @@ class Journal:
         self._system = open_store(directory / "system", python)
         for entry in entries(scenario):
             self._system.write(entry)
+        self._system.settle()
         readable = scenario["pi"]["journal"]["readable"]
         self.script = _script(self._system.command) if readable else self._own_script(directory / "user", python)
 
     def append(self, message: str, priority: int = 6) -> None:
         """Log C(message) as a line of the scenario's unit, now."""
         self._system.write({**self._clock.stamp(time.time()), **from_unit(self._unit, message, priority)})
+        self._system.settle()
 
     def close(self) -> None:
         """End the writer."""

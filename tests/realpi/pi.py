@@ -32,8 +32,8 @@ PORT = 3003
 SUDOERS = "brad ALL=(root) NOPASSWD: " + ", ".join(
     f"/usr/bin/systemctl {verb} {UNIT}" for verb in ("start", "restart", "reset-failed")
 )
-UP_S = 60
-RUN_S = 60
+UP_S = 180
+RUN_S = 180
 LAST_LINES = 15
 SERVICE = """\
 [Unit]
@@ -78,7 +78,7 @@ class Pi:
 
     def ssh(self, user: str) -> list[str]:
         """Give the arguments of ssh as C(user), up to the host; its host key is checked."""
-        options = {"StrictHostKeyChecking": "yes", "IdentitiesOnly": "yes", "BatchMode": "yes", "ConnectTimeout": "5"}
+        options = {"StrictHostKeyChecking": "yes", "IdentitiesOnly": "yes", "BatchMode": "yes", "ConnectTimeout": "30"}
         files = {"UserKnownHostsFile": f'"{self.folder}/known_hosts"', "GlobalKnownHostsFile": "/dev/null"}
         flags = [part for name, value in {**options, **files}.items() for part in ("-o", f"{name}={value}")]
         return ["ssh", "-F", "none", *flags, "-i", str(self.folder / key_of(user)), f"{user}@{self.address}"]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from lab.lk_cli.client import CanceledError
 from lab.lk_cli.deploy import deploy
 from lab.lk_cli.output import (
     SKIPS_PROMPTS_SINCE,
@@ -233,8 +234,11 @@ def logs(run: Run) -> None:
     agent_id = run.agent_id("--" if run.out.new else "---")
     region = _region(run, agent_id) if run.out.version >= LOGS_OF_A_DEPLOYMENT_SINCE else ""
     log_type, deployment = run.values.get("log-type", ""), run.values.get("deployment", "")
-    for line in run.client.logs(agent_id, log_type, deployment, region):
-        print(line, flush=True)
+    try:
+        for line in run.client.logs(agent_id, log_type, deployment, region):
+            print(line, flush=True)
+    except CanceledError as error:
+        raise LkError(f"scanner error: {error}") from error
 
 
 ACTIONS: dict[str, Callable[[Run], None]] = {

@@ -249,7 +249,7 @@ def test_without_a_status_the_log_tells_that_it_sleeps(recorded: Path) -> None:
 
 def test_one_hanging_command_does_not_take_the_others_with_it(recorded: Path) -> None:
     (recorded / "versions.hangs").touch()
-    result = gather(recorded, seconds=3)
+    result = gather(recorded, seconds=8)
     assert result["signals"]["condition"] == "ready"
     assert result["signals"]["versions"] is None
     assert any("versions could not be read" in limit for limit in result["limits"])
@@ -267,7 +267,7 @@ def test_an_empty_log_that_is_followed(recorded: Path) -> None:
     for name in ("logs.stderr", "logs.code"):
         (recorded / name).unlink()
     (recorded / "logs.hangs").touch()
-    assert gather(recorded, seconds=3)["signals"]["logs"] == "empty"
+    assert gather(recorded, seconds=8)["signals"]["logs"] == "empty"
 
 
 def test_a_missing_lk_is_said(recorded: Path) -> None:

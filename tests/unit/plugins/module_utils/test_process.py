@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.voiceops.livekit.plugins.module_utils import process
 from ansible_collections.voiceops.livekit.plugins.module_utils.process import ProgramError, Result, run
 
 FAR = 30.0
@@ -58,11 +59,12 @@ def test_the_environment_and_the_folder_are_the_callers_choice(tmp_path: Path) -
 
 
 def test_a_late_program_is_ended_and_its_output_kept() -> None:
-    result = python("import time; print('partial', flush=True); time.sleep(600)", seconds=1)
+    result = python("import time; print('partial', flush=True); time.sleep(600)", seconds=5)
     assert result == Result(None, "partial\n", "", timed_out=True, truncated=False)
 
 
-def test_one_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_one_that_ignores_sigterm_is_killed_with_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_S", 6.0)
     code = """
 import os, signal, time
 signal.signal(signal.SIGTERM, lambda *_: print('not me', flush=True))
@@ -72,7 +74,7 @@ if pid:
 while True:
     time.sleep(1)
 """
-    result = python(code, seconds=1)
+    result = python(code, seconds=5)
     parent, child = map(int, result.stdout.split("\n")[0].split())
     assert result.timed_out
     assert "not me" in result.stdout
@@ -92,7 +94,7 @@ def test_a_flood_is_cut_and_read_to_its_end() -> None:
 
 
 def test_an_endless_flood_ends_at_the_deadline() -> None:
-    result = python("import os\nwhile True: os.write(2, b'y' * 65536)", limit_bytes=10, seconds=1)
+    result = python("import os\nwhile True: os.write(2, b'y' * 65536)", limit_bytes=10, seconds=5)
     assert result == Result(None, "", "y" * 10, timed_out=True, truncated=True)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,3 +59,23 @@ def test_the_record_that_knows_more_is_kept_and_tells_of_the_other() -> None:
 @pytest.mark.parametrize(("chosen", "way"), [("api", "api"), ("lk", "lk"), ("auto", "lk"), (None, "lk")])
 def test_who_does_not_look_further_asks_lk_unless_the_api_was_chosen(chosen: str | None, way: str) -> None:
     assert agent_via.asked_by({"agent_via": chosen}) == way
+
+
+@pytest.mark.parametrize(
+    ("output", "quiet_s", "over"),
+    [
+        (b"", 60.0, False),
+        (b"Using url from environment\n", 3.0, False),
+        (b"Using url from environment\n", 6.5, True),
+        (b"Using url from environment\nstarting worker\n", 1.9, False),
+        (b"Using url from environment\nstarting worker\n", 2.1, True),
+        (b"Using url from environment\nregistered worker\n", 0.0, True),
+    ],
+)
+def test_the_log_is_over_once_the_agent_is_quiet_and_not_while_lk_asks_for_it(
+    output: bytes, quiet_s: float, over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(agent_via.lk, "call", lambda *_args, stop_when, **_options: asked.append(stop_when))
+    agent_via.logs(SimpleNamespace(api_url=""), 0.0, quiet_s=2.0, until=b"registered worker")  # type: ignore[arg-type]
+    assert asked[0](bytearray(output), quiet_s) is over

@@ -39,6 +39,8 @@ _CRASHED = re.compile(
     r"Traceback \(most recent call last\)|unhandled exception while running the job task|worker failed"
     r"|process exited with non-zero exit code|error initializing process|error in entry function"
     r"|job process exited unexpectedly|UnhandledPromiseRejection|Uncaught|process exceeded memory limit"
+    # What ends a program before it logs: Node then names its version, Python points at the place, npm and python say so
+    r"|^Node\.js v\d+\.\d|^\s+\^+$|^npm (?:error|ERR!) Missing script|can't open file '[^']+': \[Errno 2\]"
 )
 _SESSION_ENDS = (
     ("error", "AgentSession is closing due to unrecoverable error"),
@@ -62,6 +64,9 @@ _KEY_ERROR = re.compile(rf"KeyError: ['\"]({_NAME})")
 # In a traceback, who looked the key up; os.py is frozen since Python 3.11.
 _FRAME, _OF_ENVIRONMENT = re.compile(r"^\s*File \"", re.M), re.compile(r"environ|<frozen os>|/os\.py\"")
 _FRAMES_BEFORE = 8
+# An exception of the code itself, beside which it does not matter that some variable is not set.
+_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b")
+_OF_CODE = re.compile(r"^(?:ModuleNotFound|Import|Syntax|Indentation|Name|Reference)Error\b|\bERR_MODULE_NOT_FOUND\b")
 _MISSING = (
     re.compile(
         rf"\b({_NAME})[\"'`]? (?:environment variable )?(?:must be (?:set|provided|defined)|(?:is |was )?"
@@ -267,7 +272,9 @@ def _missing_names(lines: list[Line]) -> list[str]:
     """Name the variables that an error misses; that an optional one is not set is only warned of."""
     grave = [line for line in lines if line.grave is not False]
     texts = [_unfolded(line.text) for line in grave]
-    found = [name for line, text in zip(grave, texts) if _is_error(line) for name in _missing_within(text)]
+    newest = next((text for text in reversed(texts) if _EXCEPTION.match(text)), "")
+    said = [] if _OF_CODE.search(newest) else [text for line, text in zip(grave, texts) if _is_error(line)]
+    found = [name for text in said for name in _missing_within(text)]
     for number, text in enumerate(texts):
         if looked_up := _KEY_ERROR.findall(text):
             before = "\n".join(texts[max(0, number - _FRAMES_BEFORE) : number + 1])

@@ -18,7 +18,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, 
 from ansible_collections.voiceops.livekit.plugins.module_utils.agent_status import condition_of
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers import inspector
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import LAYERS, Record
-from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import is_no_users, recount
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import by_tools, is_no_users, recount
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
     UNMEASURED_CLOCK_S,
     in_windows,
@@ -115,9 +115,10 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
     clocks = _clocks(merged, run)
     if "service" in merged:
         within = span(run.attempt, run.started_at, _uncertainty(merged["service"]))
+        tunnel, dispatched = (merged[layer]["signals"] if layer in merged else {} for layer in ("tunnel", "dispatch"))
+        merged["service"] = by_tools(merged["service"], tunnel.get("inspector_tools") or [])
         merged["service"] = recount(merged["service"], within, probes, run.synthetic_users)
         signals = merged["service"]["signals"]
-        tunnel, dispatched = (merged[layer]["signals"] if layer in merged else {} for layer in ("tunnel", "dispatch"))
         signals.update(calls_heard(signals, tunnel))
         signals["called_for_attempt"] = called_for_attempt(signals["calls"], dispatched)
         signals.update(_clock_error(signals, clocks))

@@ -25,6 +25,14 @@ _TEXTS = (
     (re.compile(r"attempt to write a readonly database"), "SQLITE_READONLY"),
     (re.compile(r"database or disk is full"), "SQLITE_FULL"),
     (re.compile(r"could not locate the Query Engine"), "PRISMA_ENGINE"),
+    # What prisma:error prints has no code, and a driver that is used without Prisma has another one.
+    (re.compile(r"(?i)foreign key constraint (?:violated|failed)|violates foreign key constraint"), "P2003"),
+    (re.compile(r"(?i)unique constraint failed|violates unique constraint"), "P2002"),
+    (re.compile(r"ECONNREFUSED \S{1,80}:(?:5432|3306|1433|27017)\b"), "P1001"),
+    (re.compile(r"password authentication failed for user|\b28P01\b"), "P1000"),
+    (re.compile(r"remaining connection slots are reserved|too many clients already"), "P2037"),
+    (re.compile(r"\bcolumn \S{1,80}(?: of relation \S{1,80})? does not exist|no such column"), "P2022"),
+    (re.compile(r"(?<!of )\b(?:relation|table) \S{1,80} does not exist|no such table"), "P2021"),
 )
 # Prisma names the column, or its constraint after the table, as in Session_scenarioId_fkey; of SQLite, neither.
 _FOREIGN_KEY = re.compile(
@@ -89,7 +97,8 @@ _REQUEST = re.compile(rf"{_METHOD}|(?<!\w)/\w+/\w+")
 PREFILTER = (
     r"[Ee]rror|ERROR|xception|EXCEPTION|FATAL|[Ff]atal|[Pp]anic|[Uu]nhandled|Out of memory|oom-kill|Under-voltage"
     r"|[Ff]ailed|code=|Scheduled restart|repeated too quickly|P[1-6]\d{3}|ERR_|SQLITE_|\bE[A-Z0-9]{2}"
-    r"|reach database|against database|Query Engine|[Ff]oreign key"
+    r"|reach database|against database|Query Engine|[Ff]oreign key|FOREIGN KEY|nique constraint|UNIQUE constraint"
+    r"|authentication failed|28P01|connection slots|too many clients|does not exist|no such (?:table|column)"
     r"|o space left|disk is full|is locked|readonly database|\b5\d\d\b"
     r"|[Ss]tatus[ _]?[Cc]ode|(?:Completed|Sent) [1-5]\d\d"
 )

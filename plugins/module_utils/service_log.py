@@ -13,7 +13,12 @@ from typing import Any, NamedTuple
 from ansible_collections.voiceops.livekit.plugins.module_utils import journal, logline
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
-from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import may_be_ours, parse_time, rfc3339
+from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
+    SAME_CALL_S,
+    may_be_ours,
+    parse_time,
+    rfc3339,
+)
 
 TEXT_LIMIT = 300
 ENTRIES_LIMIT = 200
@@ -192,12 +197,13 @@ def _is_callback(text: str, frame: Frame) -> bool | None:
 
 
 def _is_success(item: Mapping[str, Any], text: str) -> bool:
-    """Say whether a line shows a callback that went well; one without a status must at least name a request."""
+    """Say whether a line shows a callback that went well; without a status, it must name the request or its user."""
     if not item["callback"]:
         return False
     if item["status"] is not None:
         return bool(200 <= item["status"] < 300)
-    return logline.names_request(text) and not item["codes"] and not logline.is_error(text, item["priority"])
+    says_what = logline.names_request(text) or bool(item["user"])
+    return says_what and not item["codes"] and not logline.is_error(text, item["priority"])
 
 
 def _is_ours(item: Mapping[str, Any], probes: Iterable[Mapping[str, Any]], synthetic_users: Iterable[str]) -> bool:
@@ -257,6 +263,27 @@ def recount(
         tools = ", ".join(dict.fromkeys(item["tool"] for item in entries if item.get("tool") and in_span(item, span)))
         limits = [*limits, _OF_TOOLS.format(tools)] if tools else limits
     return {**record, "signals": signals, "entries": entries, "limits": limits}
+
+
+def by_tools(record: Record, calls: Iterable[Mapping[str, Any]]) -> Record:
+    """Return the record of the service with C(tool) at the entries of the calls that another witness saw tools make.
+
+    C(calls) are those of ngrok's inspector, C([{at, tool, status}]). Where the journal has more than that one call
+    near, only the call itself is the tool's, and only if its status is told.
+    """
+    entries = [dict(item) for item in record.get("entries") or []]
+    for call in calls:
+        near = [item for item in entries if not is_no_users(item) and _within(item, call["at"], SAME_CALL_S)]
+        answered = [item for item in near if item["callback"] and item["status"] is not None]
+        its = [item for item in answered if item["status"] == call["status"]][:1]
+        for item in near if answered == its else its:
+            item["tool"] = call["tool"]
+    return {**record, "entries": entries}
+
+
+def _within(item: Mapping[str, Any], moment: str, seconds: float) -> bool:
+    times = parse_time(item["at"]), parse_time(moment)
+    return times[0] is not None and times[1] is not None and abs(times[0] - times[1]) <= seconds
 
 
 def like_a_probe(entries: Iterable[Mapping[str, Any]], span: tuple[float, float]) -> list[Mapping[str, Any]]:

@@ -25,6 +25,8 @@ FINEST_PRECISION_S = 5.0
 UNMEASURED_CLOCK_S = 60.0
 # What a probe causes on another host shows up a little before or after its window here.
 PROBE_SLACK_S = 1.0
+# What two witnesses tell within this time of each other, such as the journal and the inspector, is one call.
+SAME_CALL_S = 2.0
 
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(?:([Zz])|([+-])(\d\d):?(\d\d)?)",

@@ -226,6 +226,7 @@ def _capacity(worker: Sequence[Entry], moments: Moments, frame: Frame) -> dict[s
     # How long it will have been full is not known while it is.
     goes_on = any(phase[2] for phase in covered)
     return {
+        "worker_full_now": phases[-1][2] if phases and known else False if known else None,
         "worker_full_at_attempt": True if covered else None if touched or not known else False,
         "worker_full_s": round(max(lengths), 1) if lengths else 0.0 if known else None,
         "worker_briefly_full": None if briefly and goes_on else briefly,

@@ -277,6 +277,8 @@ ansible_facts:
             asked_at: {description: "Since when the room asks for our agent in vain, RFC 3339 on the controller's
               clock: when the first of these jobs began or, without any, the first dispatch was made; None if there is
               neither.", type: str, returned: always}
+            asked_by_token: {description: "Token_agents, if the dispatches of the room are not known, as of one that
+              is gone; else none.", type: list, returned: always}
             credentials_accepted: {description: "LiveKit accepted the API key and secret; None if it could not be
               asked.", type: bool, returned: always}
             limit_reached: {description: "LiveKit refused our calls for a limit of the plan, or of calls per minute;
@@ -348,6 +350,8 @@ ansible_facts:
               as curl left out; None if unreadable.", type: int, returned: always}
             inspector_statuses: {description: "The statuses of these, oldest first; a call without an answer has
               none.", type: list, returned: always}
+            inspector_tools: {description: "The calls of the route by tools such as curl, with no agent's call near
+              them: each with at, tool, status.", type: list, returned: always}
             inspector_oldest: {description: "Time of the oldest request listed, RFC 3339, the controller's clock.",
               type: str, returned: always}
             tunnel_urls: {description: "Public URLs of the tunnels that run; None if they could not be listed.", type:
@@ -609,6 +613,7 @@ ansible_facts:
             worker_full_at_attempt: {description: "It was marked as full when the user tried.", type: bool, returned:
               always}
             worker_full_s: {description: "Seconds for which it was.", type: float, returned: always}
+            worker_full_now: {description: "It was marked as full when we looked.", type: bool, returned: always}
             worker_briefly_full: {description: "These were fewer than 15, as one accepted job makes it that is not
               started yet; None while it is full and has not been for so long.", type: bool, returned: always}
             worker_idle_at_attempt: {description: "It had got no job since its start; None if it had, for that may

@@ -49,6 +49,8 @@ SIGNALS: dict[str, str] = {
     "agent_alone_in": "str: another room, which an agent and no person joined within a minute of the person who "
     "waits; '' if there is none; None if nobody waits.",
     **room_dispatches.SIGNALS,
+    "asked_by_token": "list: token_agents, if the dispatches of the room are not known, as of one that is gone; else "
+    "none.",
     "credentials_accepted": "bool: LiveKit accepted the API key and secret; None if it could not be asked.",
     "limit_reached": "bool: LiveKit refused our calls for a limit of the plan, or of calls per minute; None if it "
     "could not be asked.",
@@ -256,6 +258,7 @@ def examine(
         "limit_reached": False,
         "server_clock_offset_ms": offset_ms,
     }
+    signals["asked_by_token"] = signals["token_agents"]
     if chosen is None:
         if options.get("room"):
             limits = [f"voiceops_room: no person is in the room {options['room']} now", *limits]
@@ -274,6 +277,7 @@ def examine(
         waiting_since = since(chosen) if is_waiting(chosen) else None
         signals.update(room_dispatches.told(dispatches, options.get("agent_name") or "", waiting_since, theirs))
         signals["asked_at"] = _moment(signals["asked_at"] or 0.0)
+        signals["asked_by_token"] = []
     return record(
         "client",
         _state(signals),

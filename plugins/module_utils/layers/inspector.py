@@ -23,6 +23,7 @@ from ansible_collections.voiceops.livekit.plugins.module_utils.http_request impo
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record, unknown
 from ansible_collections.voiceops.livekit.plugins.module_utils.redact import clip, redact
 from ansible_collections.voiceops.livekit.plugins.module_utils.timeline import (
+    SAME_CALL_S,
     host_clock,
     may_be_ours,
     parse_time,
@@ -36,6 +37,8 @@ SIGNALS = {
     "inspector_callbacks": "int|None: POSTs to the callback's path in the span, ours and those of tools such as curl "
     "left out; None if unreadable",
     "inspector_statuses": "list[int]|None: the statuses of these, oldest first; a call without an answer has none",
+    "inspector_tools": "list[dict]|None: the calls of the route by tools such as curl, with no agent's call near them: "
+    "each with at, tool, status",
     "inspector_oldest": "str|None: time of the oldest request listed, RFC 3339, the controller's clock",
     "tunnel_urls": "list[str]|None: public URLs of the tunnels that run; None if they could not be listed",
     "tunnel_ports": "list[int|None]|None: the port that each of these forwards to, as ngrok tells it",
@@ -207,6 +210,11 @@ def judge(calls: Sequence[Call], path: str, when: tuple[float, float]) -> dict[s
         "inspector_covers": True if calls and calls[0].at < start else None,
         "inspector_callbacks": len(counted),
         "inspector_statuses": [call.status for call in counted if call.status is not None],
+        "inspector_tools": [
+            {"at": rfc3339(call.at), "tool": call.tool, "status": call.status}
+            for call in calls
+            if call.tool and _is_callback(call, path) and all(abs(call.at - each.at) > SAME_CALL_S for each in agents)
+        ],
         "inspector_oldest": rfc3339(calls[0].at) if calls else None,
     }
 

@@ -67,6 +67,7 @@ SIGNALS = {
     "worker_project_host": "str: the host of the LiveKit server that it connects to",
     "worker_full_at_attempt": "bool: it was marked as full when the user tried",
     "worker_full_s": "float: seconds for which it was",
+    "worker_full_now": "bool: it was marked as full when we looked",
     "worker_briefly_full": "bool: these were fewer than 15, as one accepted job makes it that is not started yet; None "
     "while it is full and has not been for so long",
     "worker_idle_at_attempt": "bool: it had got no job since its start; None if it had, for that may have ended",

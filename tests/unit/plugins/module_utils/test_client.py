@@ -153,6 +153,7 @@ def test_a_person_waits_alone() -> None:
         "dispatch_deployments": [""],
         "jobs": 0,
         "asked_at": rfc3339(NOW - 540),
+        "asked_by_token": [],
         "credentials_accepted": True,
         "limit_reached": False,
         "server_clock_offset_ms": 3,

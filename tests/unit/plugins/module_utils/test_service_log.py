@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import joined, mark, summarise
+from ansible_collections.voiceops.livekit.plugins.module_utils.service_log import by_tools, joined, mark, summarise
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 REAL = "5b0c7a52-77aa-4a52-8c1e-0d6a2f1c9d11"
@@ -81,3 +81,28 @@ def test_the_agents_call_beside_our_probes_is_told_from_them_by_its_success():
     calls = [{**entry(at, f"POST /api/internal/sessions {status} in 9ms"), "status": status} for at, status in lines]
     found = summarise(calls, (0.0, 4e9), [probe(10.0, 401), probe(10.1, 400)], [ZERO])
     assert (found["callbacks"], found["callback_statuses"], found["self_entries"]) == (1, [201], 2)
+
+
+CURL = {"at": "2026-02-06T22:39:10.500Z", "tool": "curl/8.7.1", "status": 500}
+
+
+def answered(second: float, status: int) -> dict[str, Any]:
+    return {**entry(second, f"POST /api/internal/sessions {status} in 41ms"), "status": status, "user": None}
+
+
+@pytest.mark.parametrize(
+    ("entries", "tools"),
+    [
+        ([*error(REAL)[:2], answered(10.1, 500)], 3),
+        ([answered(10.1, 500), entry(20.0, "P2003", codes=("P2003",))], 1),
+        ([answered(10.1, 201)], 0),
+        # One of the two is curl's; to whom the error belongs is not told.
+        ([*error(REAL)[:2], answered(10.1, 500), answered(10.9, 201)], 1),
+        ([*error(REAL)[:2], answered(10.1, 500), answered(10.9, 500)], 1),
+        ([answered(13.0, 500)], 0),
+    ],
+)
+def test_what_the_inspector_saw_a_tool_do_is_the_tools_in_the_journal_too(entries, tools):
+    marked = by_tools({"entries": entries}, [CURL])["entries"]
+    assert sum(item.get("tool") == "curl/8.7.1" for item in marked) == tools
+    assert not any("tool" in item for item in entries)

@@ -119,7 +119,8 @@ def correlate(evidence: Mapping[str, Record], run: Run, extra: Mapping[str, Reco
         merged["service"] = by_tools(merged["service"], tunnel.get("inspector_tools") or [])
         merged["service"] = recount(merged["service"], within, probes, run.synthetic_users)
         signals = merged["service"]["signals"]
-        signals.update(calls_heard(signals, tunnel))
+        self_hosted = "agent" in merged and merged["agent"]["signals"].get("worker_self_hosted") is True
+        signals.update(calls_heard(signals, tunnel, self_hosted))
         signals["called_for_attempt"] = called_for_attempt(signals["calls"], dispatched)
         signals.update(_clock_error(signals, clocks))
     _name_known_absences(merged)
@@ -166,20 +167,24 @@ def _name_known_absences(evidence: Mapping[str, Record]) -> None:
             signals.update({name: "" for name in names if signals.get(name) is None})
 
 
-def calls_heard(journal: Mapping[str, Any], edge: Mapping[str, Any]) -> dict[str, Any]:
+def calls_heard(journal: Mapping[str, Any], edge: Mapping[str, Any], self_hosted: bool = False) -> dict[str, Any]:
     """Return L(SIGNALS) from those of the service and the tunnel.
 
-    A call that one witness heard was made; silence counts only of a witness that would have heard one.
+    A call that one witness heard was made; silence counts only of a witness that would have heard one. C(self_hosted)
+    says that the agent may call the service by another way than the tunnel.
     """
     counts = [count for count in (journal.get("callbacks"), edge.get("inspector_callbacks")) if count]
     # These the tunnel itself gives when nothing answers behind it.
     through = [status for status in edge.get("inspector_statuses") or [] if status not in (502, 503, 504)]
     statuses = [*(journal.get("callback_statuses") or []), *through]
+    own = inspector.serves_host(edge) is True
+    edge_silent = edge.get("inspector_callbacks") == 0 and edge.get("inspector_covers") is True and own
+    if edge_silent and (counts or statuses) and not self_hosted:
+        # What the journal tells came by another way than the tunnel: whose it was is unknown.
+        return {"calls": None, "call_statuses": None}
     if counts or statuses:
         return {"calls": max([*counts, 1]), "call_statuses": list(dict.fromkeys(statuses)) or None}
     journal_silent = journal.get("callbacks") == 0 and journal.get("silence_counts") is True
-    own = inspector.serves_host(edge) is True
-    edge_silent = edge.get("inspector_callbacks") == 0 and edge.get("inspector_covers") is True and own
     silent = journal_silent or edge_silent
     return {"calls": 0 if silent else None, "call_statuses": [] if silent else None}
 

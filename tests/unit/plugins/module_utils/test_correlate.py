@@ -69,7 +69,9 @@ INSPECTED_NONE = {"inspector_callbacks": 0, "inspector_statuses": []}
     ("journal", "edge", "calls", "statuses"),
     [
         (HEARD, {}, 2, [201, 500]),
-        (HEARD, INSPECTED_NONE | COVERS, 2, [201, 500]),
+        # They did not come through the tunnel, as the agent's do.
+        (HEARD, INSPECTED_NONE | COVERS, None, None),
+        (HEARD, INSPECTED_NONE | EDGE, 2, [201, 500]),
         (SILENT | COUNTS, {}, 0, []),
         (SILENT, {}, None, None),
         (SILENT, INSPECTED_NONE, None, None),
@@ -88,6 +90,11 @@ INSPECTED_NONE = {"inspector_callbacks": 0, "inspector_statuses": []}
 )
 def test_a_call_is_heard_by_either_and_silence_counts_of_a_good_witness_only(journal, edge, calls, statuses):
     assert calls_heard(journal, edge) == {"calls": calls, "call_statuses": statuses}
+
+
+def test_a_worker_of_ones_own_may_call_by_another_way_than_the_tunnel():
+    heard = calls_heard(HEARD, INSPECTED_NONE | COVERS, self_hosted=True)
+    assert heard == {"calls": 2, "call_statuses": [201, 500]}
 
 
 def test_nothing_that_was_given_is_changed():

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 from ansible_collections.voiceops.livekit.plugins.module_utils import dispatch, room_agents
 from ansible_collections.voiceops.livekit.plugins.module_utils.layers.client import (
     Room,
-    is_fixture,
     is_person,
     is_waiting,
     since,
+    without_fixtures,
 )
 from ansible_collections.voiceops.livekit.plugins.module_utils.livekit import Api, LiveKitError
 from ansible_collections.voiceops.livekit.plugins.module_utils.record import Record, event, record
@@ -79,21 +79,19 @@ def _waiting(api: Api, options: Mapping[str, Any]) -> tuple[str, float] | None:
     if options.get("room"):
         names = [name for name in names if name == options["room"]]
     synthetic = [str(user) for user in options.get("synthetic_users") or [] if user]
-    now = time.time() + (api.clock_offset_ms or 0) / 1000
-
-    def may_wait(item: Mapping[str, Any]) -> bool:
-        return is_person(item, synthetic) and (bool(options.get("room")) or not is_fixture(item, now))
-
     rooms: list[Room] = [
         {
             "name": name,
-            "people": [item for item in inside if may_wait(item)],
+            "people": [item for item in inside if is_person(item, synthetic)],
             "agents": room_agents.present(inside),
         }
         for name, inside in api.participants(names, end).items()
     ]
+    now = time.time() + (api.clock_offset_ms or 0) / 1000
     told = room_agents.tell_apart(
-        rooms, options.get("agent_name") or "", lambda room: api.dispatches(room["name"], time.monotonic() + LOOK_S)
+        [without_fixtures(room, options, now) for room in rooms],
+        options.get("agent_name") or "",
+        lambda room: api.dispatches(room["name"], time.monotonic() + LOOK_S),
     )
     waiting = [(str(room["name"]), since(room)) for room in told if is_waiting(room)]
     return min(waiting, key=lambda item: item[1], default=None)

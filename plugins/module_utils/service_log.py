@@ -227,7 +227,7 @@ def mark(
     ours = [at for at, is_synthetic in named if is_synthetic]
     others = [at for at, is_synthetic in named if not is_synthetic]
     for item in marked:
-        if _is_error_line(item) and _near(item, ours) and not _near(item, others):
+        if _is_error_line(item) and _near(item, ours, _ONE_ERROR_S) and not _near(item, others, _ONE_ERROR_S):
             item["self"] = True
     return marked
 
@@ -239,9 +239,9 @@ def _is_error_line(item: Mapping[str, Any]) -> bool:
     )
 
 
-def _near(item: Mapping[str, Any], times: Iterable[float | None]) -> bool:
+def _near(item: Mapping[str, Any], times: Iterable[float | None], seconds: float) -> bool:
     at = parse_time(item["at"])
-    return at is not None and any(time is not None and abs(at - time) <= _ONE_ERROR_S for time in times)
+    return at is not None and any(time is not None and abs(at - time) <= seconds for time in times)
 
 
 def recount(
@@ -273,17 +273,13 @@ def by_tools(record: Record, calls: Iterable[Mapping[str, Any]]) -> Record:
     """
     entries = [dict(item) for item in record.get("entries") or []]
     for call in calls:
-        near = [item for item in entries if not is_no_users(item) and _within(item, call["at"], SAME_CALL_S)]
+        at = [parse_time(call["at"])]
+        near = [item for item in entries if not is_no_users(item) and _near(item, at, SAME_CALL_S)]
         answered = [item for item in near if item["callback"] and item["status"] is not None]
         its = [item for item in answered if item["status"] == call["status"]][:1]
         for item in near if answered == its else its:
             item["tool"] = call["tool"]
     return {**record, "entries": entries}
-
-
-def _within(item: Mapping[str, Any], moment: str, seconds: float) -> bool:
-    times = parse_time(item["at"]), parse_time(moment)
-    return times[0] is not None and times[1] is not None and abs(times[0] - times[1]) <= seconds
 
 
 def like_a_probe(entries: Iterable[Mapping[str, Any]], span: tuple[float, float]) -> list[Mapping[str, Any]]:

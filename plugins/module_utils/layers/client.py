@@ -145,17 +145,24 @@ def _rooms(api: Api, options: Mapping[str, Any], deadline: float, limits: list[s
     if error:
         limits.append(f"LiveKit's clock is off by {error:+.0f} s, which its times were corrected by")
     rooms = [_shifted(room, -error) for room in rooms]
-    return [_of_today(room, options, limits) for room in rooms]
+    now = float(options.get("now") or time.time())
+    told = [without_fixtures(room, options, now) for room in rooms]
+    limits += [
+        f"who has been in {room['name']} for more than a day is not taken for a person who waits"
+        for room, all_of_it in zip(told, rooms)
+        if len(room["people"]) < len(all_of_it["people"])
+    ]
+    return told
 
 
-def _of_today(room: Room, options: Mapping[str, Any], limits: list[str]) -> Room:
-    """The room without those who are in it for longer than anybody waits, unless it is the operator's or an agent's."""
+def without_fixtures(room: Room, options: Mapping[str, Any], now: float) -> Room:
+    """The room without those who are in it for longer than a person waits, such as a screen on a wall, or a bot.
+
+    A room that the operator named, or with an agent in it, stays as it is.
+    """
     if room["agents"] or room["name"] == options.get("room"):
         return room
-    now = float(options.get("now") or time.time())
-    people = [person for person in room["people"] if not is_fixture(person, now)]
-    if len(people) < len(room["people"]):
-        limits.append(f"who has been in {room['name']} for more than a day is not taken for a person who waits")
+    people = [person for person in room["people"] if not 0 < person["joined_at"] < now - LONGEST_WAIT_S]
     return {**room, "people": people}
 
 
@@ -187,11 +194,6 @@ def is_person(participant: Mapping[str, Any], synthetic: list[str]) -> bool:
         and participant["state"] in ("JOINING", "JOINED", "ACTIVE")
         and not any(user in participant["identity"] for user in synthetic)
     )
-
-
-def is_fixture(person: Mapping[str, Any], now: float) -> bool:
-    """Whether someone has been in a room for longer than a person waits, such as a screen on a wall, or a bot."""
-    return bool(0 < person["joined_at"] < now - LONGEST_WAIT_S)
 
 
 def is_waiting(room: Room) -> bool:

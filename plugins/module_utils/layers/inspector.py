@@ -203,7 +203,8 @@ def read_calls(
 def judge(calls: Sequence[Call], path: str, when: tuple[float, float]) -> dict[str, Any]:
     """Derive the signals of the calls (oldest first) for the callback's path and the attempt's span."""
     start, end = when
-    agents = [call for call in calls if _is_callback(call, path) and not (call.ours or call.tool)]
+    of_route = [call for call in calls if _is_callback(call, path)]
+    agents = [call for call in of_route if not (call.ours or call.tool)]
     counted = [call for call in agents if start <= call.at <= end]
     return {
         "inspector_readable": True,
@@ -212,8 +213,8 @@ def judge(calls: Sequence[Call], path: str, when: tuple[float, float]) -> dict[s
         "inspector_statuses": [call.status for call in counted if call.status is not None],
         "inspector_tools": [
             {"at": rfc3339(call.at), "tool": call.tool, "status": call.status}
-            for call in calls
-            if call.tool and _is_callback(call, path) and all(abs(call.at - each.at) > SAME_CALL_S for each in agents)
+            for call in of_route
+            if call.tool and all(abs(call.at - each.at) > SAME_CALL_S for each in agents)
         ],
         "inspector_oldest": rfc3339(calls[0].at) if calls else None,
     }

@@ -15,7 +15,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -68,7 +68,7 @@ class Client:
         answer: Message = json.loads(body)
         return answer
 
-    def logs(self, agent_id: str, log_type: str, deployment: str, region: str) -> Iterator[str]:
+    def logs(self, agent_id: str, log_type: str, deployment: str, region: str) -> Generator[str, None, None]:
         """Give the lines of a log for as long as the server sends them; raises C(LkError)."""
         query = {
             "agent_id": agent_id,

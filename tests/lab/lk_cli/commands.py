@@ -234,11 +234,12 @@ def logs(run: Run) -> None:
     agent_id = run.agent_id("--" if run.out.new else "---")
     region = _region(run, agent_id) if run.out.version >= LOGS_OF_A_DEPLOYMENT_SINCE else ""
     log_type, deployment = run.values.get("log-type", ""), run.values.get("deployment", "")
+    lines = run.client.logs(agent_id, log_type, deployment, region)
     try:
-        for line in run.client.logs(agent_id, log_type, deployment, region):
+        for line in lines:
             print(line, flush=True)
     except CanceledError as error:
-        raise LkError(f"scanner error: {error}") from error
+        lines.throw(error)  # a signal between two lines ends the reading, too
 
 
 ACTIONS: dict[str, Callable[[Run], None]] = {

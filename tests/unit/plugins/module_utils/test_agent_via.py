@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,5 +76,6 @@ def test_the_log_is_over_once_the_agent_is_quiet_and_not_while_lk_asks_for_it(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(agent_via.lk, "call", lambda *_args, stop_when, **_options: asked.append(stop_when))
-    agent_via.logs(SimpleNamespace(api_url=""), 0.0, quiet_s=2.0, until=b"registered worker")  # type: ignore[arg-type]
+    session = agent_via.lk.prepare({**WHOLE, "agent_dir": None})
+    agent_via.logs(session, 0.0, quiet_s=2.0, until=b"registered worker")
     assert asked[0](bytearray(output), quiet_s) is over
